@@ -1,0 +1,112 @@
+# Livedrop's tasks. Fresh machine: Python 3.11 or newer, git and make are enough; the rest is installed into .venv.
+# Extra words for the program behind a task go into ARGS: make demo ARGS="--audience 50"
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+LOG := $(VENV)/install.log
+
+# A line for a person; and the end of a log with addresses left out, for when an installation fails.
+say = printf '%s\n'
+show_log = sed -E -e 's|[a-z+]+://[^ ,]*|(address)|g' -e 's/([a-z0-9-]+\.)+(org|com|net|io)/(address)/g' $(LOG) \
+  | tail -n 20 >&2
+
+pip_install = $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check $(1) >$(LOG) 2>&1 \
+  || { $(show_log); $(say) "The installation failed; the lines above say why." >&2; exit 1; }
+
+.NOTPARALLEL:
+.PHONY: help demo test lint load bench lock clean chromium
+
+help:
+	@$(say) "make demo    a live show with sample products; prints the host's and a viewer's link" \
+	  "make test    everything the tests need, then lint and all tests" \
+	  "make lint    style, types and the direction of imports" \
+	  "make load    load test against a server of its own, then the audit of the books" \
+	  "make bench   benchmarks of the hot path" \
+	  "make lock    pin the dependencies anew (ARGS=--upgrade for newer ones)" \
+	  "make clean   remove caches and build results" \
+	  'Extra words go into ARGS, for example: make demo ARGS="--audience 50"'
+
+# make hands SIGTERM only to the process it started, so the server takes the shell's place.
+demo: $(VENV)/.runtime
+	@exec $(BIN)/livedrop demo $(ARGS)
+	@$(say) "The demo has ended."
+
+test: $(VENV)/.dev chromium lint
+	@$(BIN)/pytest $(ARGS)
+	@$(say) "Lint and tests passed."
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(say) "Style, types and the direction of imports are in order."
+
+load: $(VENV)/.dev
+	@$(BIN)/python -m loadtests $(ARGS)
+	@$(say) "The load test passed and the books balance."
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m loadtests.bench $(ARGS)
+	@$(say) "The benchmarks have run."
+
+compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-find-links \
+  --no-emit-index-url --no-header --no-annotate $(ARGS) pyproject.toml
+
+lock: $(VENV)/.made
+	@test -x $(BIN)/uv || { $(call pip_install,uv); }
+	@$(compile) --output-file requirements.lock
+	@$(compile) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(say) "Pinned $$(wc -l <requirements.lock) packages to run and $$(wc -l <requirements-dev.lock) to develop."
+
+clean:
+	@rm -rf build dist results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	@find . -path ./$(VENV) -prune -o -path ./.git -prune -o -name __pycache__ -type d -print0 | xargs -0 -r rm -rf
+	@$(say) "Removed caches and build results; $(VENV) stays (rm -r $(VENV) removes it)."
+
+# The stamps below make a second run start at once; a changed lock or pyproject.toml installs again.
+
+$(VENV)/.made:
+	@for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3); do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then \
+	  $(say) "Livedrop needs Python 3.11 or newer, and none was found. On Debian: apt install python3 python3-venv" >&2; exit 1; \
+	fi; \
+	if ! "$$found" -c 'import ensurepip, venv' 2>/dev/null; then \
+	  $(say) "$$found cannot make virtual environments yet. On Debian: apt install python3-venv" >&2; exit 1; \
+	fi; \
+	"$$found" -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.made
+	@$(say) "Installing Livedrop into $(VENV), once; this takes about a minute …"
+	@$(call pip_install,--no-deps -r requirements.lock)
+	@$(call pip_install,--no-deps --editable .)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@$(say) "Installing the tools for tests and checks into $(VENV), once …"
+	@$(call pip_install,--no-deps -r requirements-dev.lock)
+	@touch $@
+
+# The browser tests drive Debian's own Chromium.
+apt_install = { $(1) apt-get -qq update && $(1) env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes \
+  --no-install-recommends chromium; } >$(LOG) 2>&1 \
+  || { $(show_log); $(say) "Chromium could not be installed; the lines above say why." >&2; exit 1; }
+
+chromium: | $(VENV)/.made
+	@if command -v chromium >/dev/null; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  $(say) "The browser tests need a command named chromium; please install it and run this again." >&2; exit 1; \
+	fi; \
+	$(say) "Installing Debian's chromium for the browser tests, once …"; \
+	if [ "$$(id -u)" = 0 ]; then $(call apt_install,); \
+	elif command -v sudo >/dev/null; then $(call apt_install,sudo); \
+	else $(say) "The browser tests need Chromium. As root: apt install chromium" >&2; exit 1; fi

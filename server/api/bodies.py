@@ -1,0 +1,161 @@
+"""What callers send: one struct per request body, checked for types and ranges before anything is done."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from server.auth import MAX_SUBJECT_LENGTH, MAX_TTL_SECONDS, Role
+from server.protocol.shapes import (
+    MAX_DROP_QUANTITY,
+    MAX_RESERVATION_QUANTITY,
+    MAX_UNIT_PRICE,
+    Identifier,
+    Quantity,
+    UnixMs,
+)
+
+MAX_COUNTDOWN_MS = 3_600_000
+MAX_HOLD_SECONDS = 86_400
+MAX_PINNED = 3
+MAX_RESERVATIONS_PER_ORDER = 20
+
+Title = Annotated[str, Meta(min_length=1, max_length=200)]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+Locale = Annotated[str, Meta(min_length=2, max_length=35)]
+Units = Annotated[int, Meta(ge=1, le=MAX_DROP_QUANTITY)]
+Moment = Annotated[int, Meta(ge=0, le=10**14)]
+
+
+class NewShow(Struct, kw_only=True, omit_defaults=True):
+    """A show to be scheduled."""
+
+    title: Title
+    currency: Currency
+    locale: Locale | None = None
+    starts_at: Moment | None = None
+
+
+class Pins(Struct, kw_only=True):
+    """The products that viewers see now."""
+
+    skus: Annotated[list[Identifier], Meta(max_length=MAX_PINNED)]
+
+
+class NewDrop(Struct, kw_only=True):
+    """A drop to be scheduled."""
+
+    sku: Annotated[str, Meta(min_length=1, max_length=255)]
+    quantity: Units
+    unit_price: Annotated[int, Meta(ge=0, le=MAX_UNIT_PRICE)] | None = None
+    limit_per_viewer: Annotated[int, Meta(ge=1, le=MAX_RESERVATION_QUANTITY)] = 1
+    hold_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)] = 120
+    mode: Literal["fifo"] = "fifo"
+    waitlist: bool = True
+    opens_at: Moment | None = None
+    closes_at: Moment | None = None
+
+
+class OpenDrop(Struct, kw_only=True):
+    """How to open a drop."""
+
+    countdown_ms: Annotated[int, Meta(ge=0, le=MAX_COUNTDOWN_MS)] = 0
+
+
+class Restock(Struct, kw_only=True):
+    """Units to add."""
+
+    quantity: Units
+
+
+class NewReservation(Struct, kw_only=True):
+    """Units to take."""
+
+    quantity: Quantity
+
+
+class PaymentChoice(Struct, kw_only=True):
+    """How the buyer pays; the token is the provider's own."""
+
+    method: Annotated[str, Meta(min_length=1, max_length=32)]
+    token: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class Address(Struct, kw_only=True, omit_defaults=True):
+    """Where to send it."""
+
+    name: Annotated[str, Meta(max_length=200)] = ""
+    line1: Annotated[str, Meta(max_length=200)] = ""
+    line2: Annotated[str, Meta(max_length=200)] = ""
+    city: Annotated[str, Meta(max_length=100)] = ""
+    region: Annotated[str, Meta(max_length=100)] = ""
+    postal_code: Annotated[str, Meta(max_length=20)] = ""
+    country: Annotated[str, Meta(max_length=2)] = ""
+    phone: Annotated[str, Meta(max_length=40)] = ""
+
+
+class NewCheckout(Struct, kw_only=True):
+    """Reservations to pay as one order."""
+
+    reservations: Annotated[list[Identifier], Meta(min_length=1, max_length=MAX_RESERVATIONS_PER_ORDER)]
+    payment: PaymentChoice
+    email: Annotated[str, Meta(max_length=254, pattern="^[^@ ]+@[^@ ]+$")] | None = None
+    shipping_address: Address | None = None
+    locale: Locale | None = None
+    expected_total: Annotated[int, Meta(ge=0)] | None = None
+
+
+class NewToken(Struct, kw_only=True):
+    """A token for somebody else."""
+
+    sub: Annotated[str, Meta(min_length=1, max_length=MAX_SUBJECT_LENGTH)]
+    role: Role
+    shows: Annotated[list[Identifier], Meta(max_length=100)]
+    ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_TTL_SECONDS)] = 3600
+
+
+class MintedToken(Struct, kw_only=True):
+    """A fresh token and its end."""
+
+    token: str
+    expires_at: UnixMs
+
+
+class RejectedRow(Struct, kw_only=True):
+    """A row of a feed that could not be taken; `line` is the physical line on which it starts."""
+
+    line: int
+    reason: str
+
+
+class Imported(Struct, kw_only=True):
+    """What a feed changed, counted by SKU."""
+
+    created: int
+    updated: int
+    unchanged: int
+    rejected: list[RejectedRow] = msgspec.field(default_factory=list)
+
+
+class Figures(Struct, kw_only=True):
+    """What a show earned so far; gmv in minor units, conversion as the share of viewers who ordered."""
+
+    viewers: int
+    peak_viewers: int
+    orders: int
+    units_sold: int
+    gmv: int
+    currency: str
+    conversion: float
+    unmet_demand: int
+    waitlist: int
+
+
+class PaymentMethod(Struct, kw_only=True):
+    """A way to pay that checkout takes."""
+
+    method: str
+    provider: str
+    synchronous: bool

@@ -1,0 +1,31 @@
+"""Answers to requests that reach no operation, or break one: problems too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from server.api.http import PROBLEM_JSON, problem_response
+from server.errors import Code, Problem, unavailable
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+def exception_handlers() -> dict[Any, Any]:
+    """Return Starlette's handlers: unknown paths and methods, and bugs, as RFC 9457 problems."""
+    return {HTTPException: _not_served, Exception: _broken}
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  Starlette's handler type is wider than its call
+    detail = f"{request.method} {request.url.path[:200]} is not served here."
+    document = {**Problem(Code.NOT_FOUND, detail).document(), "status": error.status_code}
+    return Response(msgspec.json.encode(document), error.status_code, error.headers, media_type=PROBLEM_JSON)
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    return problem_response(unavailable("The request failed inside the server; its outcome is unknown."))

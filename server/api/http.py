@@ -1,0 +1,228 @@
+"""From a request to a use case and back: who calls, with what body, under which key; errors as RFC 9457 problems.
+
+Every endpoint is an `Operation` of a table. The routes and the OpenAPI document are both made from it, so they
+cannot disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import structlog
+from starlette.responses import Response
+
+from server import metrics
+from server.checkout.idempotency import Idempotency, Run, Stored
+from server.errors import TABLE, Code, Problem
+from server.protocol.codec import explained, invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from server.api.rooms import Rooms
+    from server.auth import Identity, Right
+
+MAX_BODY_BYTES = 65_536
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+UNDECIDED = frozenset({Code.UNAVAILABLE, Code.RATE_LIMITED, Code.IN_PROGRESS, Code.IDEMPOTENCY_MISMATCH})
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class Keyed(Enum):
+    """What an operation thinks of the Idempotency-Key header."""
+
+    NO = "no"
+    ACCEPTED = "accepted"
+    REQUIRED = "required"
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, checked: the caller, the path's ids, the query, the body and the key."""
+
+    identity: Identity
+    path: dict[str, str]
+    query: dict[str, str]
+    body: Any
+    key: str | None
+    rooms: Rooms
+
+    async def show(self) -> dict[str, Any]:
+        """Return the show in the path; raise `not-found`, or `not-allowed` where the token is not for it."""
+        view, _host = await self.owned_show(self.path["show"])
+        return view
+
+    async def owned_show(self, show: str) -> tuple[dict[str, Any], str]:
+        """Return a show and its host, if the caller's token speaks for it."""
+        view, host = await self.rooms.shows.find(show)
+        if not self.identity.covers(show, host):
+            raise Problem(Code.NOT_ALLOWED, f"The token is not for show {show}.")
+        return view, host
+
+    def number(self, name: str, default: int, most: int) -> int:
+        """Return a whole number of the query between 1 and `most`."""
+        text = self.query.get(name, str(default))
+        if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= most:
+            raise invalid(f"{name}: a whole number from 1 to {most} is expected, given {text[:20]!r}.")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to answer: a status, a body that encodes as JSON, and headers."""
+
+    content: Any
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One endpoint: how it is called, by whom, what goes in and out, and who answers."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    handler: Callable[[Call], Awaitable[Answer]]
+    right: Right
+    answer: Any
+    body: Any = None  # a struct, `bytes` for a file, None where there is no body
+    optional_body: bool = False
+    status: int = 200
+    also: dict[int, Any] = field(default_factory=dict)  # further good statuses and their shapes
+    keyed: Keyed = Keyed.NO
+    query: dict[str, str] = field(default_factory=dict)  # parameter -> meaning
+    problems: tuple[Code, ...] = ()
+
+
+def endpoint(operation: Operation, rooms: Rooms) -> Callable[[Request], Awaitable[Response]]:
+    """Return the Starlette endpoint of an operation."""
+
+    async def respond(request: Request) -> Response:
+        outcome = "ok"
+        try:
+            return await _carry_out(operation, rooms, request)
+        except Problem as problem:
+            outcome = problem.code.value
+            return problem_response(problem)
+        except Exception:
+            outcome = "bug"
+            log.exception("request.failed", operation=operation.name)
+            raise
+        finally:
+            metrics.COMMANDS.labels(f"http.{operation.name}", outcome).inc()
+
+    return respond
+
+
+def problem_response(problem: Problem) -> Response:
+    """Return a problem as its HTTP response."""
+    headers = {}
+    if "retry_after_ms" in problem.extras and problem.status in {429, 503}:
+        headers["Retry-After"] = str(-(-problem.extras["retry_after_ms"] // 1000))
+    if problem.code is Code.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = msgspec.json.encode(problem.document())
+    return Response(body, problem.status, headers, media_type=PROBLEM_JSON)
+
+
+async def _carry_out(operation: Operation, rooms: Rooms, request: Request) -> Response:
+    identity = _authenticated(request, rooms)
+    identity.require(operation.right)
+    key = request.headers.get("idempotency-key")
+    if key is None and operation.keyed is Keyed.REQUIRED:
+        raise Problem(
+            Code.IDEMPOTENCY_KEY_REQUIRED, f"{operation.method} {operation.path} needs an Idempotency-Key."
+        )
+    limit = rooms.settings.import_bytes if operation.body is bytes else MAX_BODY_BYTES
+    raw = await _read(request, limit)
+    call = Call(
+        identity=identity,
+        path=dict(request.path_params),
+        query=dict(request.query_params),
+        body=_body(operation, raw),
+        key=key if operation.keyed is not Keyed.NO else None,
+        rooms=rooms,
+    )
+    if call.key is None:
+        return _response(await operation.handler(call))
+    run = await rooms.idempotency.begin(
+        identity.subject, operation.method, request.url.path, call.key, _canonical(operation, raw)
+    )
+    if isinstance(run, Stored):
+        kind = JSON if run.status < min(meaning.status for meaning in TABLE.values()) else PROBLEM_JSON
+        return Response(run.body, run.status, {"Idempotent-Replayed": "true"}, media_type=kind)
+    return await _run_once(operation, call, run, rooms.idempotency)
+
+
+async def _run_once(operation: Operation, call: Call, run: Run, idempotency: Idempotency) -> Response:
+    """Run under the key and store what was decided; free the key where nothing was."""
+    try:
+        response = _response(await operation.handler(call))
+    except Problem as problem:
+        if problem.code in UNDECIDED:
+            await idempotency.finish(run, 0, b"")
+        else:
+            await idempotency.finish(run, problem.status, msgspec.json.encode(problem.document()))
+        raise
+    await idempotency.finish(run, response.status_code, bytes(response.body))
+    return response
+
+
+def _response(answer: Answer) -> Response:
+    return Response(msgspec.json.encode(answer.content), answer.status, answer.headers, media_type=JSON)
+
+
+def _authenticated(request: Request, rooms: Rooms) -> Identity:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Problem(Code.UNAUTHENTICATED, "An Authorization header with a Bearer token is needed.")
+    return rooms.tokens.verify(token.strip())
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    """Return the body; refuse it as soon as it is known to be larger than `limit` bytes."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise Problem(Code.PAYLOAD_TOO_LARGE, f"The body is larger than {limit} bytes.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _body(operation: Operation, raw: bytes) -> Any:
+    if operation.body is None or operation.body is bytes:
+        return raw
+    if not raw.strip() and operation.optional_body:
+        return operation.body()
+    return decoded(raw, operation.body)
+
+
+def decoded(raw: bytes, kind: type[T]) -> T:
+    """Return the struct in a JSON body, or raise `invalid-message` that names the field and the value."""
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise invalid(f"The body is not valid JSON: {error}.") from None
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise explained(error, value) from None
+
+
+def _canonical(operation: Operation, raw: bytes) -> bytes:
+    """Return the body in a form that is equal for equal JSON, whatever its spaces and the order of its fields."""
+    if operation.body in {None, bytes} or not raw.strip():
+        return raw
+    return msgspec.json.encode(msgspec.json.decode(raw), order="sorted")

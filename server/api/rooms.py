@@ -1,0 +1,37 @@
+"""Everything that requests need, wired by the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from server.auth import Tokens
+    from server.checkout.idempotency import Idempotency
+    from server.checkout.saga import Checkout
+    from server.inventory.holds import Holds
+    from server.ledger.database import Ledger
+    from server.orders.orders import Orders
+    from server.payments.methods import Methods
+    from server.settings import Settings
+    from server.shows.drops import Drops
+    from server.shows.shows import Shows
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The use cases behind the HTTP door. `ready` raises a Problem that says why this process cannot sell."""
+
+    settings: Settings
+    tokens: Tokens
+    shows: Shows
+    drops: Drops
+    holds: Holds
+    checkout: Checkout
+    orders: Orders
+    methods: Methods
+    idempotency: Idempotency
+    ledger: Ledger
+    ready: Callable[[], Awaitable[None]]

@@ -1,0 +1,218 @@
+"""The room that wires everything: from settings to a running house, and from there to the ASGI app."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route, WebSocketRoute
+
+from server.api import buying, catalog, drops, ops, pages, shows, tokens
+from server.api.failures import exception_handlers
+from server.api.headers import SecureHeaders
+from server.api.http import endpoint
+from server.api.rooms import Rooms
+from server.auth import Tokens
+from server.checkout.idempotency import Idempotency
+from server.checkout.saga import Checkout
+from server.errors import unavailable
+from server.eventlog.live import Live
+from server.gateway.dispatch import Dispatch
+from server.gateway.drain import Drain
+from server.gateway.hub import Hub
+from server.gateway.socket import Gateway
+from server.inventory.holds import Holds
+from server.ledger.database import Ledger, open_ledger
+from server.orders.orders import Orders
+from server.payments.methods import Method, Methods
+from server.payments.sandbox import Sandbox
+from server.settings import Settings
+from server.shows.drops import Drops
+from server.shows.shows import Shows
+from server.store.redis import connect, connect_subscriber, reaching, require_supported
+from server.store.scripts import Scripts
+from server.workers.recorder import Recorder
+from server.workers.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from server.store.redis import Redis
+
+OPERATIONS = (
+    *catalog.OPERATIONS,
+    *shows.OPERATIONS,
+    *drops.OPERATIONS,
+    *buying.OPERATIONS,
+    *tokens.OPERATIONS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The rooms below the doors, wired to one Redis and one ledger. Close it with `aclose`."""
+
+    settings: Settings
+    client: Redis
+    scripts: Scripts
+    ledger: Ledger
+    shows: Shows
+    drops: Drops
+    holds: Holds
+    orders: Orders
+    methods: Methods
+    checkout: Checkout
+    tokens: Tokens
+
+    async def aclose(self) -> None:
+        """Close the connections; queued ledger writes are finished first."""
+        await self.client.aclose()
+        await self.ledger.close()
+
+    def sweeper(self) -> Sweeper:
+        """Return the worker that watches deadlines."""
+        pause = self.settings.sweep_ms / 1000
+        return Sweeper(
+            client=self.client,
+            shows=self.shows,
+            drops=self.drops,
+            holds=self.holds,
+            checkout=self.checkout,
+            pause_seconds=pause,
+        )
+
+    def recorder(self) -> Recorder:
+        """Return the worker that copies the logs into the ledger."""
+        return Recorder(self.client, self.ledger, self.shows, self.drops)
+
+
+def build(settings: Settings) -> House:
+    """Wire the rooms; connects nowhere yet. `settings.redis_url` must be set."""
+    client = connect(settings.redis_url)
+    scripts = Scripts(client)
+    ledger = open_ledger(settings.database_url or settings.data)
+    orders = Orders(ledger)
+    sandbox = Sandbox()
+    methods = Methods([sandbox], [Method("card", sandbox.name)])
+    return House(
+        settings=settings,
+        client=client,
+        scripts=scripts,
+        ledger=ledger,
+        shows=Shows(client, scripts, settings.log_length),
+        drops=Drops(client, scripts),
+        holds=Holds(client, scripts),
+        orders=orders,
+        methods=methods,
+        checkout=Checkout(client, scripts, orders, methods, settings.provider_seconds),
+        tokens=Tokens(settings.secret_key(), settings.issuer),
+    )
+
+
+def create_app(settings: Settings | None = None, *, work: bool = True) -> Starlette:
+    """Return the ASGI app: both doors, and, with `work`, the sweeper and the recorder beside them."""
+    settings = settings or Settings.load()
+    house = build(settings)
+    hub = Hub(house.scripts, settings)
+    subscriber = connect_subscriber(settings.redis_url)
+    ear = Live(house.client, subscriber, hub)
+    hub.ear = ear
+    drain = Drain(hub)
+    gateway = Gateway(
+        scripts=house.scripts,
+        tokens=house.tokens,
+        shows=house.shows,
+        hub=hub,
+        dispatch=Dispatch(house.holds, hub),
+        drain=drain,
+        settings=settings,
+    )
+
+    async def ready() -> None:
+        if drain.leaving:
+            raise unavailable("This server is leaving.")
+        with reaching("asking the store for a sign of life"):
+            await house.client.ping()
+        if not ear.hears:
+            raise unavailable("The subscription does not hear its own echo.")
+        await house.ledger.ping()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await require_supported(house.client)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(subscriber.aclose)
+            stack.push_async_callback(house.aclose)
+            running = [ear.run(), hub.run()]
+            if work:
+                running += [house.sweeper().run(), house.recorder().run()]
+            tasks = [asyncio.create_task(job) for job in running]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    rooms = Rooms(
+        settings=settings,
+        tokens=house.tokens,
+        shows=house.shows,
+        drops=house.drops,
+        holds=house.holds,
+        checkout=house.checkout,
+        orders=house.orders,
+        methods=house.methods,
+        idempotency=Idempotency(house.scripts),
+        ledger=house.ledger,
+        ready=ready,
+    )
+    app = Starlette(
+        routes=[
+            *(Route(each.path, endpoint(each, rooms), methods=[each.method]) for each in OPERATIONS),
+            WebSocketRoute("/v1/shows/{show}/live", gateway.serve),
+            *ops.routes(rooms, OPERATIONS),
+            *pages.routes(),
+        ],
+        middleware=[Middleware(SecureHeaders), *_cross_origin(settings)],
+        exception_handlers=exception_handlers(),
+        lifespan=lifespan,
+    )
+    app.state.drain = drain
+    return app
+
+
+def create_gateway() -> Starlette:
+    """Return the app of a process that leaves deadlines and recording to `livedrop work`."""
+    return create_app(work=False)
+
+
+async def work(settings: Settings) -> None:
+    """Run the sweeper and the recorder alone until cancelled."""
+    house = build(settings)
+    try:
+        await require_supported(house.client)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(house.sweeper().run())
+            tasks.create_task(house.recorder().run())
+    finally:
+        await house.aclose()
+
+
+def _cross_origin(settings: Settings) -> list[Middleware]:
+    if not settings.allowed_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.allowed_origins),
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            expose_headers=["Idempotent-Replayed", "Retry-After"],
+        )
+    ]

@@ -1,0 +1,1 @@
+"""From held reservations to a paid order."""

@@ -1,0 +1,89 @@
+"""Idempotency-Key on creating POSTs: one run per key, its answer kept for a day, its repeats answered with it.
+
+Source: IETF draft-ietf-httpapi-idempotency-key-header-07. Scope is caller, method and path. A run that never
+answered (its process died) frees its key after `RUNNING_MS`; what it did meanwhile is found again because every
+operation id is derived from the same key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from server.errors import Code, Problem
+from server.ids import fingerprint
+from server.store.answers import ask
+
+if TYPE_CHECKING:
+    from server.store.scripts import Scripts
+
+RUNNING_MS = 30_000
+KEPT_MS = 24 * 3600 * 1000
+MAX_KEY_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The first answer of a request that is repeated."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The right to carry a request out; `finish` it with the answer, or free the key."""
+
+    request: str
+    fingerprint: str
+
+
+class Idempotency:
+    """The keeper of keys."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def begin(self, caller: str, method: str, path: str, operation: str, body: bytes) -> Run | Stored:
+        """Return the right to run, or the stored answer; raise `in-progress` or `idempotency-mismatch`."""
+        if not 0 < len(operation) <= MAX_KEY_LENGTH:
+            raise Problem(
+                Code.INVALID_MESSAGE,
+                f"Idempotency-Key: 1 to {MAX_KEY_LENGTH} characters are allowed, given {len(operation)}.",
+            )
+        parts = (caller, method, path, operation)
+        run = Run(fingerprint(*(part.encode() for part in parts)), fingerprint(body))
+        answer = await ask(
+            self._scripts,
+            "idempotency_begin",
+            {"request": run.request},
+            fingerprint=run.fingerprint,
+            running_ms=RUNNING_MS,
+        )
+        match answer["outcome"]:
+            case "new":
+                return run
+            case "stored":
+                return Stored(answer["status"], answer["body"].encode())
+            case "running":
+                raise Problem(
+                    Code.IN_PROGRESS,
+                    "The first request with this Idempotency-Key is still running.",
+                    retry_after_ms=min(1000, max(1, answer["retry_after_ms"])),
+                )
+            case _:
+                raise Problem(
+                    Code.IDEMPOTENCY_MISMATCH, "This Idempotency-Key was used with another body before."
+                )
+
+    async def finish(self, run: Run, status: int, body: bytes) -> None:
+        """Store the answer for a day, or free the key where nothing was decided (status 0)."""
+        await ask(
+            self._scripts,
+            "idempotency_finish",
+            {"request": run.request},
+            fingerprint=run.fingerprint,
+            status=str(status),
+            body=body,
+            keep_ms=KEPT_MS,
+        )

@@ -1,0 +1,5 @@
+"""The command `livedrop`."""
+
+from server.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,104 @@
+"""`livedrop audit`: the books as a table, or as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.table import Table
+
+from server.app import build
+from server.cli.home import console, fail
+from server.errors import Problem
+from server.workers.audit import AuditedDrop
+from server.workers.audit import audit as audit_show
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+
+PAGE = 200
+
+
+def audit(settings: Settings, show: str | None, *, as_json: bool) -> bool:
+    """Print every drop's books and return whether they balance."""
+    try:
+        drops = asyncio.run(_read(settings, show))
+    except Problem as problem:
+        raise fail(problem.detail) from None
+    balanced = not any(drop.differences for drop in drops)
+    if as_json:
+        typer.echo(json.dumps({"balanced": balanced, "drops": [_plain(drop) for drop in drops]}))
+        return balanced
+    console.print(_table(drops))
+    for drop in drops:
+        for difference in drop.differences:
+            console.print(f"[red]{drop.books.drop}[/]: {difference}", highlight=False, soft_wrap=True)
+    verdict = "[green]The books balance.[/]" if balanced else "[bold red]The books do not balance.[/]"
+    console.print(f"{len(drops)} drops. {verdict}")
+    return balanced
+
+
+async def _read(settings: Settings, show: str | None) -> list[AuditedDrop]:
+    house = build(settings)
+    try:
+        if show is not None:
+            await house.shows.find(show)
+            wanted = [show]
+        else:
+            wanted = await _all_shows(house.shows)
+        return [drop for each in wanted for drop in await audit_show(house.client, house.orders, each)]
+    finally:
+        await house.aclose()
+
+
+async def _all_shows(shows: Any) -> list[str]:
+    found: list[str] = []
+    before: int | None = None
+    while True:
+        page, before = await shows.listed(before, PAGE)
+        found += [view["id"] for view, _host in page]
+        if before is None:
+            return found
+
+
+def _plain(drop: AuditedDrop) -> dict[str, Any]:
+    books = drop.books
+    return {
+        "show": drop.show,
+        "drop": books.drop,
+        "sku": books.sku,
+        "status": books.status,
+        "available": books.available,
+        "held": books.held,
+        "sold": books.sold,
+        "quantity": books.quantity,
+        "holds_counted": books.counted_held,
+        "sold_counted": books.counted_sold,
+        "ledger_units": drop.ledger_units,
+        "in_flight": books.in_flight,
+        "differences": drop.differences,
+    }
+
+
+def _table(drops: list[AuditedDrop]) -> Table:
+    names = ("available", "held", "sold", "quantity", "holds counted", "in the ledger", "in flight")
+    table = Table("drop", "product", "status", title="The books")
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column("differences", justify="right")
+    for drop in drops:
+        books = drop.books
+        numbers = (books.available, books.held, books.sold, books.quantity, books.counted_held)
+        count = len(drop.differences)
+        table.add_row(
+            books.drop,
+            books.sku,
+            books.status,
+            *map(str, numbers),
+            str(drop.ledger_units),
+            str(books.in_flight),
+            f"[red]{count}[/]" if count else "[green]0[/]",
+        )
+    return table

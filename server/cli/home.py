@@ -1,0 +1,66 @@
+"""Where a command works: its settings, a Redis that runs, a ledger with its tables."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+import typer
+from rich.console import Console
+
+from server.ledger.migrate import is_current, is_empty, migrate
+from server.settings import Settings, SettingsError
+from server.store.embedded import Embedded, EmbeddedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def fail(sentence: str) -> typer.Exit:
+    """Say on stderr what is wrong and return the exit to raise."""
+    errors.print(f"[bold red]livedrop:[/] {sentence}", highlight=False, soft_wrap=True)
+    return typer.Exit(1)
+
+
+def load_settings() -> Settings:
+    """Return the settings, or end the command with what is wrong with them."""
+    try:
+        return Settings.load()
+    except SettingsError as error:
+        raise fail(str(error)) from None
+
+
+def ledger_address(settings: Settings) -> str | Path:
+    """Return where the ledger is: a URL, or the data folder for SQLite."""
+    return settings.database_url or settings.data
+
+
+@contextmanager
+def home(settings: Settings) -> Iterator[Settings]:
+    """Give settings whose Redis answers; the private one is started where none is given, and ended with us."""
+    if settings.redis_url:
+        yield settings
+        return
+    settings.data.mkdir(parents=True, exist_ok=True)
+    try:
+        embedded = Embedded.start(settings.data, settings.appendfsync)
+    except EmbeddedError as error:
+        raise fail(str(error)) from None
+    with embedded:
+        yield msgspec.structs.replace(settings, redis_url=embedded.url)
+
+
+def prepare_ledger(settings: Settings) -> None:
+    """Make the tables in an empty database; end the command where an older one has to be migrated first."""
+    address = ledger_address(settings)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    if is_current(address):
+        return
+    if not is_empty(address):
+        raise fail("The ledger has the tables of another version. Back it up, then run: livedrop migrate")
+    migrate(address)

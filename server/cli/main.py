@@ -1,0 +1,157 @@
+"""The commands and their options; each does its work in a module of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  typer reads it at run time
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from server import __version__
+from server.auth import EVERY_SHOW, MAX_TTL_SECONDS, Role, Tokens, is_subject
+from server.cli import books, catalog, demo, serve
+from server.cli.home import console, fail, home, ledger_address, load_settings, prepare_ledger
+from server.ledger.migrate import migrate as apply_migrations
+from server.settings import Settings, table
+
+cli = typer.Typer(
+    name="livedrop",
+    help="The server for live shopping: drops in limited quantity, shown within the second, never oversold.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+catalog_cli = typer.Typer(help="The products that can be dropped.", no_args_is_help=True)
+cli.add_typer(catalog_cli, name="catalog")
+
+Host = Annotated[str | None, typer.Option(help="address to listen on")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="port to listen on; 0 takes a free one")]
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
+
+
+@cli.callback(invoke_without_command=True)
+def version(
+    context: typer.Context,
+    *,
+    show_version: Annotated[bool, typer.Option("--version", help="say which version this is")] = False,
+) -> None:
+    """Answer `--version`; the commands do the rest."""
+    if show_version:
+        console.print(f"livedrop {__version__}", highlight=False)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        raise typer.Exit(2)
+
+
+def _where(settings: Settings, host: str | None, port: int | None) -> Settings:
+    return msgspec.structs.replace(
+        settings,
+        host=settings.host if host is None else host,
+        port=settings.port if port is None else port,
+    )
+
+
+@cli.command("serve")
+def serve_command(
+    host: Host = None,
+    port: Port = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="server processes")] = 1,
+    *,
+    no_work: Annotated[bool, typer.Option("--no-work", help="leave deadlines to `livedrop work`")] = False,
+) -> None:
+    """Serve HTTP and websocket, and look after deadlines and the ledger."""
+    settings = _where(load_settings(), host, port)
+    prepare_ledger(settings)
+    with home(settings) as ready:
+        serve.serve(ready, workers, work=not no_work)
+
+
+@cli.command("work")
+def work_command() -> None:
+    """Look after deadlines, planned moves, unfinished orders and the ledger, without serving."""
+    settings = load_settings()
+    prepare_ledger(settings)
+    with home(settings) as ready:
+        serve.work(ready)
+
+
+@cli.command("demo")
+def demo_command(
+    port: Port = None,
+    audience: Annotated[int, typer.Option(min=0, max=2000, help="simulated viewers who join and buy")] = 0,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="print the links as one line of JSON")] = False,
+) -> None:
+    """Serve a demo show with a drop from the sample feed, and print the links to its pages."""
+    settings = _where(load_settings(), None, port)
+    prepare_ledger(settings)
+    with home(settings) as ready:
+        demo.run(ready, audience, as_json=json)
+
+
+@cli.command()
+def token(
+    role: Annotated[Role, typer.Option(help="what they are")],
+    sub: Annotated[str, typer.Option(help="who they are")],
+    show: Annotated[list[str] | None, typer.Option(help="a show it is for; none named: every show")] = None,
+    ttl: Annotated[int, typer.Option(min=1, max=MAX_TTL_SECONDS, help="seconds until it expires")] = 3600,
+) -> None:
+    """Print a token."""
+    if not is_subject(sub):
+        raise fail("--sub: 1 to 128 printable characters without blanks at the ends are expected.")
+    settings = load_settings()
+    settings.data.mkdir(parents=True, exist_ok=True)
+    minted, _expires_at = Tokens(settings.secret_key(), settings.issuer).mint(
+        sub, role, show or [EVERY_SHOW], ttl
+    )
+    typer.echo(minted)
+
+
+@catalog_cli.command("import")
+def catalog_import(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="the feed")],
+    feed_format: Annotated[str, typer.Option("--format", help="the feed's format")] = "shopify",
+    currency: Annotated[str, typer.Option(help="currency of prices that name none, ISO 4217")] = "EUR",
+) -> None:
+    """Import a product feed and show what changed."""
+    settings = load_settings()
+    prepare_ledger(settings)
+    catalog.import_file(settings, file, feed_format, currency)
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the ledger's tables up to this version."""
+    settings = load_settings()
+    settings.data.mkdir(parents=True, exist_ok=True)
+    applied = apply_migrations(ledger_address(settings))
+    console.print(f"Applied {len(applied)}: {', '.join(applied)}" if applied else "The ledger is up to date.")
+
+
+@cli.command("settings")
+def settings_command() -> None:
+    """List every setting with its default and meaning."""
+    listing = Table("setting", "default", "meaning", title="Settings, from the environment or .env")
+    for row in table():
+        listing.add_row(*row)
+    console.print(listing)
+
+
+@cli.command()
+def audit(
+    show: Annotated[str | None, typer.Option(help="one show; none named: all that are kept")] = None,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Compare stock, holds and ledger of every drop; exit 1 on any difference."""
+    settings = load_settings()
+    prepare_ledger(settings)
+    with home(settings) as ready:
+        if not books.audit(ready, show, as_json=json):
+            raise typer.Exit(1)

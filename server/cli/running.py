@@ -1,0 +1,85 @@
+"""One server process: its configuration, its socket, and leaving in good order."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from server.cli.home import fail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from server.settings import Settings
+
+BACKLOG = 4096
+PING_SECONDS = 20.0
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server that tells its viewers before it leaves."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then close as uvicorn does."""
+        loaded: Any = self.config.loaded_app
+        await loaded.state.drain.drain(self.config.timeout_graceful_shutdown or 0)
+        await super().shutdown(sockets)
+
+
+class Leaving(BaseException):
+    """Raised in the main thread by a signal to leave."""
+
+
+def config(settings: Settings, application: Any) -> uvicorn.Config:
+    """Return uvicorn's configuration for the app."""
+    return uvicorn.Config(
+        application,
+        ws="websockets-sansio",
+        ws_max_size=settings.message_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=settings.drain_seconds,
+    )
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Return a bound socket, or end the command where the address is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.host, settings.port))
+    except OSError as error:
+        bound.close()
+        raise fail(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+            "Choose another one with --port, or 0 for any that is free."
+        ) from None
+    return bound
+
+
+@contextmanager
+def leaving_quietly() -> Iterator[None]:
+    """End without an error on SIGTERM and SIGINT: being told to leave is no failure."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    try:
+        yield
+    except Leaving:
+        return
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise Leaving

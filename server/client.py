@@ -1,0 +1,172 @@
+"""An asyncio client of the live socket: for tests, simulated audiences and anybody's programs.
+
+It speaks either subprotocol, answers commands with their replies, and keeps what it saw: the offsets of the log,
+the newest stock, its own reservations. It does not reconnect by itself; `connect(since=client.place)` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from server.protocol.codec import Codec, pack, unpack_event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from server.protocol.events import Message
+
+ANSWER_SECONDS = 10.0
+MAX_KEPT = 10_000  # messages a client remembers; the oldest are forgotten
+
+
+class ClosedError(Exception):
+    """The connection has ended; `code` and `reason` are the server's."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class LiveClient:
+    """One connection to a show. Made by `live`; not for several tasks at once, except for `request`."""
+
+    def __init__(self, socket: ClientConnection, codec: Codec) -> None:
+        self._socket = socket
+        self._codec = codec
+        self._operations = itertools.count(1)
+        self._waiting: dict[str, asyncio.Future[Message]] = {}
+        self._changed = asyncio.Event()
+        self.welcome: Message = {}
+        self.messages: list[Message] = []
+        self.offsets: list[int] = []
+        self.stock: dict[str, Message] = {}
+        self.reservations: dict[str, Message] = {}
+        self.closed: ClosedError | None = None
+
+    @property
+    def place(self) -> Message:
+        """The place in the log to come back to."""
+        newest = self.offsets[-1] if self.offsets else self.welcome["offset"]
+        return {"epoch": self.welcome["epoch"], "offset": newest}
+
+    async def send(self, message: Message) -> None:
+        """Send a message."""
+        if self._codec is Codec.MSGPACK:
+            await self._socket.send(pack(message))
+        else:
+            await self._socket.send(msgspec.json.encode(message).decode())
+
+    async def request(self, message: Message) -> Message:
+        """Send a command and return its answer; an id is made where it has none. Raises ClosedError, TimeoutError."""
+        operation = message.setdefault("id", f"op-{next(self._operations)}")
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._waiting[operation] = answer
+        try:
+            await self.send(message)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await answer
+        except ConnectionClosed:
+            raise self.closed or ClosedError(1006, "") from None
+        finally:
+            self._waiting.pop(operation, None)
+
+    async def reserve(self, drop: str, quantity: int = 1, operation: str | None = None) -> Message:
+        """Ask for units; returns the `reservation` or `error` message."""
+        message: Message = {"type": "reserve", "drop": drop, "quantity": quantity}
+        return await self.request(message if operation is None else {**message, "id": operation})
+
+    async def release(self, reservation: str) -> Message:
+        """Give a reservation back."""
+        return await self.request({"type": "release", "reservation": reservation})
+
+    async def until(self, predicate: Callable[[Self], Any], seconds: float = 30.0) -> Any:
+        """Wait until the predicate of this client is true and return its value. Raises TimeoutError, ClosedError."""
+        async with asyncio.timeout(seconds):
+            while not (value := predicate(self)):
+                if self.closed is not None:
+                    raise self.closed
+                self._changed.clear()
+                await self._changed.wait()
+        return value
+
+    async def event(self, kind: str, seconds: float = 30.0) -> Message:
+        """Wait for the newest message of a type, also one that has come already, and return it."""
+        message: Message = await self.until(
+            lambda client: next((m for m in reversed(client.messages) if m["type"] == kind), None), seconds
+        )
+        return message
+
+    async def read(self) -> None:
+        """Take messages until the connection ends."""
+        try:
+            async for data in self._socket:
+                self._take(unpack_event(data) if isinstance(data, bytes) else msgspec.json.decode(data))
+        except ConnectionClosed:
+            pass
+        finally:
+            self.closed = ClosedError(self._socket.close_code or 1006, self._socket.close_reason or "")
+            for answer in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(self.closed)
+            self._changed.set()
+
+    def _take(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "welcome":
+            self.welcome = message
+            snapshot = message.get("snapshot", {})
+            for drop in snapshot.get("drops", ()):
+                self._keep_stock({**drop, "drop_id": drop["id"]})
+            for reservation in snapshot.get("reservations", message.get("reservations", ())):
+                self.reservations[reservation["id"]] = reservation
+        elif "offset" in message:
+            self.offsets.append(message["offset"])
+        elif kind == "stock.updated":
+            self._keep_stock(message)
+        elif kind == "reservation":
+            self.reservations[message["reservation"]["id"]] = message["reservation"]
+        self.messages.append(message)
+        del self.messages[:-MAX_KEPT]
+        answer = self._waiting.get(message.get("id", ""))
+        if answer is not None and not answer.done():
+            answer.set_result(message)
+        self._changed.set()
+
+    def _keep_stock(self, message: Message) -> None:
+        known = self.stock.get(message["drop_id"])
+        if known is None or known["revision"] <= message["revision"]:
+            self.stock[message["drop_id"]] = message
+
+
+@asynccontextmanager
+async def live(
+    url: str, show: str, token: str, *, codec: Codec = Codec.MSGPACK, since: Message | None = None
+) -> AsyncIterator[LiveClient]:
+    """Connect to a show of the server at `url` (http://…), say hello and give the welcomed client.
+
+    Raises ClosedError where the server ends the connection instead of welcoming.
+    """
+    address = f"ws{url.removeprefix('http')}/v1/shows/{show}/live"
+    async with connect(
+        address, subprotocols=[Subprotocol(codec.value)], compression=None, max_size=None, proxy=None
+    ) as socket:
+        client = LiveClient(socket, codec)
+        reading = asyncio.create_task(client.read())
+        try:
+            hello: Message = {"type": "hello", "token": token}
+            with suppress(ConnectionClosed):
+                await client.send(hello if since is None else {**hello, "since": since})
+            await client.until(lambda each: each.welcome)
+            yield client
+        finally:
+            await socket.close()
+            await reading

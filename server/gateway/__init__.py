@@ -1,0 +1,1 @@
+"""The websocket door: sockets, the hub, shared frames, dispatch, drain."""

@@ -1,0 +1,97 @@
+"""Identifiers and randomness: where every id comes from, and how an id leads back to its show.
+
+Drop, reservation and order ids carry the show's own part (`dr_<show>_<own>`), because a show is the unit of
+sharding: whoever holds the id finds the Redis node without a second index. To callers ids stay opaque.
+Reservation and order ids are derived from who asks and their operation id, so a repeat meets its first result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from base64 import b32encode
+
+SHOW_BITS = 60
+DROP_BITS = 40
+DERIVED_BITS = 100
+
+
+def _base32(raw: bytes, characters: int) -> str:
+    return b32encode(raw).decode().lower()[:characters]
+
+
+def _random(bits: int) -> str:
+    return _base32(secrets.token_bytes((bits + 7) // 8 + 1), bits // 5)
+
+
+def _derived(*parts: str) -> str:
+    digest = hashlib.blake2b(b"\0".join(part.encode() for part in parts), digest_size=20).digest()
+    return _base32(digest, DERIVED_BITS // 5)
+
+
+def new_show() -> str:
+    """Return a fresh show id, `sh_` and 12 characters."""
+    return f"sh_{_random(SHOW_BITS)}"
+
+
+def new_drop(show: str) -> str:
+    """Return a fresh drop id that leads back to its show."""
+    return f"dr_{show[3:]}_{_random(DROP_BITS)}"
+
+
+def repeated_show(caller: str, operation: str) -> str:
+    """Return the show id that this caller's Idempotency-Key has, now and on every repeat."""
+    return f"sh_{_derived('show', caller, operation)[: SHOW_BITS // 5]}"
+
+
+def repeated_drop(show: str, caller: str, operation: str) -> str:
+    """Return the drop id that this caller's Idempotency-Key has, now and on every repeat."""
+    return f"dr_{show[3:]}_{_derived('drop', show, caller, operation)[: DROP_BITS // 5]}"
+
+
+def new_epoch() -> str:
+    """Return a fresh epoch: the name of one unbroken life of a show's log."""
+    return _random(60)
+
+
+def new_session() -> str:
+    """Return a fresh id of one websocket connection."""
+    return f"ws_{_random(80)}"
+
+
+def new_gateway() -> str:
+    """Return a fresh id of one server process."""
+    return f"gw_{_random(60)}"
+
+
+def reservation(show: str, viewer: str, operation: str) -> str:
+    """Return the reservation id that this viewer's operation id has, now and on every repeat."""
+    return f"rs_{show[3:]}_{_derived('reservation', show, viewer, operation)}"
+
+
+def order(show: str, viewer: str, operation: str) -> str:
+    """Return the order id that this viewer's Idempotency-Key has, now and on every repeat."""
+    return f"or_{show[3:]}_{_derived('order', show, viewer, operation)}"
+
+
+def show_of(identifier: str) -> str | None:
+    """Return the show that a drop, reservation or order id belongs to, or None if it is no such id."""
+    kind, _, rest = identifier.partition("_")
+    part, found, own = rest.partition("_")
+    if kind not in {"dr", "rs", "or"} or not found or not own or not part.isalnum() or not part.isascii():
+        return None
+    return f"sh_{part}"
+
+
+def fingerprint(*parts: bytes) -> str:
+    """Return a short digest of `parts`: equal parts, equal digest."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def secret(byte_count: int = 32) -> str:
+    """Return a fresh URL-safe secret of `byte_count` random bytes."""
+    return secrets.token_urlsafe(byte_count)

@@ -1,0 +1,1 @@
+"""Holds: the way of every unit between available and sold."""

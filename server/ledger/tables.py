@@ -1,0 +1,139 @@
+"""The books as SQLAlchemy Core tables: what must outlive Redis.
+
+Times are Unix milliseconds, money is integers in minor units beside its currency, ids are the opaque ids of
+the contract. The migrations build exactly these tables; a test compares the two. A sold reservation stands in
+`order_lines` once at most, whatever is retried or delivered twice.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+# Every constraint has a name that follows from its columns, so that a migration can drop it anywhere.
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMES)
+
+# None is stored as SQL NULL, never as the JSON text `null`. Not JSONB, which would sort the options by name.
+Document = JSON(none_as_null=True)
+
+products = Table(
+    "products",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("handle", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("vendor", Text, nullable=False),
+    Column("options", Document, nullable=False),  # {name: value}
+    Column("unit_price", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("compare_at_price", BigInteger),
+    Column("images", Document, nullable=False),  # [url]
+    Column("inventory_quantity", BigInteger),
+    Column("tags", Document, nullable=False),  # [tag]
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),  # the order of the feeds; lists go by (position, sku)
+    Column(
+        "search_text", Text, nullable=False
+    ),  # case-folded title, sku, handle, vendor and tags, one a line
+    CheckConstraint("unit_price >= 0", name="unit_price"),
+    Index(None, "position", "sku"),
+)
+
+drops = Table(
+    "drops",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("show", Text, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),  # offered so far, restocks included
+    Column("unit_price", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("terms", Document, nullable=False),  # hold_seconds, limit_per_viewer, mode …
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("opened_at", BigInteger),
+    Column("closed_at", BigInteger),
+    Column("offset", BigInteger, nullable=False),  # the log's event that this row shows; older ones never win
+    CheckConstraint("quantity >= 0", name="quantity"),
+    Index(None, "show", "created_at", "id"),
+)
+
+log_positions = Table(
+    "log_positions",
+    metadata,
+    Column("show", Text, primary_key=True),
+    Column("epoch", Text, nullable=False),
+    Column("offset", BigInteger, nullable=False),  # the last event of the log that the books hold
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("show", Text, nullable=False),
+    Column("viewer", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("email", Text),
+    Column("shipping_address", Document),
+    Column("locale", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    CheckConstraint("total >= 0", name="total"),
+    Index(None, "show", "created_at", "id"),
+)
+
+order_lines = Table(
+    "order_lines",
+    metadata,
+    Column("order_id", Text, ForeignKey("orders.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),  # from 0, as in the answer
+    Column("sku", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("drop_id", Text, nullable=False, index=True),
+    Column("reservation", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("unit_price", BigInteger, nullable=False),
+    UniqueConstraint("reservation"),  # a reservation is sold once only
+    CheckConstraint("quantity > 0", name="quantity"),
+    CheckConstraint("unit_price >= 0", name="unit_price"),
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("order_id", Text, ForeignKey("orders.id"), primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("reference", Text),  # the provider's own id of the payment, once it gave one
+    Column("status", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("provider", "reference"),  # one payment at the provider pays one order
+    CheckConstraint("amount >= 0", name="amount"),
+)

@@ -1,0 +1,1 @@
+"""Payment providers, one per file, behind one promise."""

@@ -1,0 +1,99 @@
+"""What a viewer may say on the live socket: one struct per command, told apart by `type`.
+
+Unknown fields are ignored, so that newer clients can talk to older servers; everything known is checked for its
+type and range before anybody acts on it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from server.protocol.shapes import Count, Identifier, OperationId, Quantity
+
+MAX_REACTIONS_AT_ONCE = 100
+
+
+class Command(Struct, tag_field="type", kw_only=True, frozen=True):
+    """The base of all commands."""
+
+
+class Since(Struct, frozen=True):
+    """A place in a show's log: the last event that the viewer has seen."""
+
+    epoch: Annotated[str, Meta(max_length=64)]
+    offset: Count
+
+
+class Hello(Command, tag="hello", frozen=True):
+    """The first message: who I am, and where I was."""
+
+    token: str
+    since: Since | None = None
+
+
+class Reserve(Command, tag="reserve", frozen=True):
+    """Take units; repeating the id never takes twice."""
+
+    id: OperationId
+    drop: Identifier
+    quantity: Quantity
+
+
+class Release(Command, tag="release", frozen=True):
+    """Give a held reservation back."""
+
+    id: OperationId
+    reservation: Identifier
+
+
+class JoinWaitlist(Command, tag="waitlist.join", frozen=True):
+    """Queue for units that may come back."""
+
+    id: OperationId
+    drop: Identifier
+    quantity: Quantity = 1
+
+
+class LeaveWaitlist(Command, tag="waitlist.leave", frozen=True):
+    """Give up the place in the queue."""
+
+    id: OperationId
+    drop: Identifier
+
+
+class React(Command, tag="react", frozen=True):
+    """Applaud; there is no answer."""
+
+    kind: Annotated[str, Meta(min_length=1, max_length=16, pattern="^[a-z0-9_-]+$")]
+    count: Annotated[int, Meta(ge=1, le=MAX_REACTIONS_AT_ONCE)] = 1
+
+
+class Chat(Command, tag="chat", frozen=True):
+    """Reserved for the show's conversation."""
+
+    id: OperationId
+    text: str
+
+
+class Question(Command, tag="question", frozen=True):
+    """Reserved for the show's conversation."""
+
+    id: OperationId
+    text: str
+
+
+class Ping(Command, tag="ping", frozen=True):
+    """Ask for a sign of life and the server's clock."""
+
+    id: OperationId | None = None
+
+
+class Token(Command, tag="token", frozen=True):
+    """Bring a fresh token before the old one expires."""
+
+    token: str
+
+
+AnyCommand = Hello | Reserve | Release | JoinWaitlist | LeaveWaitlist | React | Chat | Question | Ping | Token

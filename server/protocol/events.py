@@ -1,0 +1,224 @@
+"""What the server says on the live socket: one struct per message, told apart by `type`.
+
+Log events carry `offset` (gapless per show) and `at`; live numbers carry neither, and only the newest counts.
+The structs are the AsyncAPI document's source. Log events are packed by the Lua scripts and pass through this
+process as bytes, so nothing here is built per viewer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from server.errors import Code, Problem
+from server.protocol.shapes import (
+    Count,
+    Drop,
+    Order,
+    Product,
+    Reservation,
+    Snapshot,
+    Stock,
+    UnixMs,
+)
+
+Message = dict[str, Any]
+
+
+class ServerMessage(Struct, tag_field="type", kw_only=True, omit_defaults=True):
+    """The base of everything that the server says."""
+
+
+class Welcome(ServerMessage, tag="welcome"):
+    """The answer to `hello`: `missed` events follow as messages of their own, then the stream from `offset + 1`."""
+
+    session: str
+    viewer: str
+    epoch: str
+    offset: Count
+    server_time_at: UnixMs
+    recovered: bool
+    snapshot: Snapshot | UnsetType = UNSET
+    missed: Count | UnsetType = UNSET
+    reservations: list[Reservation] | UnsetType = UNSET
+
+
+class ReservationChanged(ServerMessage, tag="reservation"):
+    """A reservation as it now is; with `id` where it answers a command."""
+
+    reservation: Reservation
+    replayed: bool
+    id: str | UnsetType = UNSET
+
+
+class ErrorMessage(ServerMessage, tag="error"):
+    """A command that was refused, or could not be done."""
+
+    code: Code
+    message: str
+    id: str | UnsetType = UNSET
+    retry_after_ms: Count | UnsetType = UNSET
+    available: Count | UnsetType = UNSET
+    opens_at: UnixMs | UnsetType = UNSET
+
+
+class Pong(ServerMessage, tag="pong"):
+    """A sign of life with the Redis clock as this process knows it."""
+
+    server_time_at: UnixMs
+    id: str | UnsetType = UNSET
+
+
+class Ok(ServerMessage, tag="ok"):
+    """The fresh token is taken."""
+
+
+class LogEvent(ServerMessage):
+    """The base of the log's events."""
+
+    offset: Count
+    at: UnixMs
+
+
+class ShowStarted(LogEvent, tag="show.started"):
+    """The show is live."""
+
+
+class ShowPaused(LogEvent, tag="show.paused"):
+    """Nothing can be taken for now."""
+
+
+class ShowResumed(LogEvent, tag="show.resumed"):
+    """The show goes on."""
+
+
+class ShowEnded(LogEvent, tag="show.ended"):
+    """The show is over."""
+
+
+class ProductPinned(LogEvent, tag="product.pinned"):
+    """These products are before the viewers' eyes now."""
+
+    products: list[Product]
+
+
+class DropScheduled(LogEvent, tag="drop.scheduled"):
+    """A drop is planned."""
+
+    drop: Drop
+
+
+class DropCountdown(LogEvent, tag="drop.countdown"):
+    """The drop opens at `opens_at`."""
+
+    drop: Drop
+    opens_at: UnixMs
+
+
+class DropOpened(LogEvent, tag="drop.opened"):
+    """Units can be taken now."""
+
+    drop: Drop
+
+
+class DropPaused(LogEvent, tag="drop.paused"):
+    """No units can be taken for now."""
+
+    drop_id: str
+
+
+class DropResumed(LogEvent, tag="drop.resumed"):
+    """Units can be taken again."""
+
+    drop_id: str
+
+
+class DropRestocked(LogEvent, tag="drop.restocked"):
+    """There are more units."""
+
+    drop_id: str
+    stock: Stock
+
+
+class DropSoldOut(LogEvent, tag="drop.sold_out"):
+    """Nothing is available at this moment; held units may come back."""
+
+    drop_id: str
+
+
+class DropClosed(LogEvent, tag="drop.closed"):
+    """Nothing can be taken any more."""
+
+    drop_id: str
+    stock: Stock
+
+
+class StockUpdated(ServerMessage, tag="stock.updated"):
+    """A drop's newest numbers."""
+
+    drop_id: str
+    available: Count
+    held: Count
+    sold: Count
+    quantity: Count
+    revision: Count
+
+
+class ViewersUpdated(ServerMessage, tag="viewers.updated"):
+    """How many viewers are here, by viewer and not by socket."""
+
+    count: Count
+
+
+class Reactions(ServerMessage, tag="reactions"):
+    """How often each kind was sent since the show began."""
+
+    counts: dict[str, Count]
+
+
+class OrderUpdated(ServerMessage, tag="order.updated"):
+    """An order of this viewer changed."""
+
+    order: Order
+
+
+LOG_EVENTS: tuple[type[LogEvent], ...] = (
+    ShowStarted,
+    ShowPaused,
+    ShowResumed,
+    ShowEnded,
+    ProductPinned,
+    DropScheduled,
+    DropCountdown,
+    DropOpened,
+    DropPaused,
+    DropResumed,
+    DropRestocked,
+    DropSoldOut,
+    DropClosed,
+)
+SERVER_MESSAGES: tuple[type[ServerMessage], ...] = (
+    Welcome,
+    ReservationChanged,
+    ErrorMessage,
+    Pong,
+    Ok,
+    *LOG_EVENTS,
+    StockUpdated,
+    ViewersUpdated,
+    Reactions,
+    OrderUpdated,
+)
+LiveKind = Literal["stock.updated", "viewers.updated", "reactions"]
+
+ERROR_FIELDS = ("retry_after_ms", "available", "opens_at")
+
+
+def error_message(problem: Problem, operation: str | None = None) -> Message:
+    """Return a problem as the socket's `error` message, answering the operation where one is known."""
+    message: Message = {"type": "error", "code": problem.code.value, "message": problem.detail}
+    if operation is not None:
+        message["id"] = operation
+    message.update({name: problem.extras[name] for name in ERROR_FIELDS if name in problem.extras})
+    return message

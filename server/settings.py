@@ -1,0 +1,240 @@
+"""Every setting: its name in the environment, type, default and meaning, in one table: the struct itself.
+
+A field `flush_ms` is read from `LIVEDROP_FLUSH_MS`; the environment wins over a `.env` file; an empty value
+means the default. A name that no setting has is an error: a misspelt limit is a limit that is not there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
+
+import msgspec
+import platformdirs
+from dotenv import dotenv_values
+from msgspec import Meta
+
+from server import ids
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "LIVEDROP_"
+UNPREFIXED = {"redis_url": "REDIS_URL", "database_url": "DATABASE_URL"}
+CONFIDENTIAL = frozenset({"secret", "redis_url", "database_url"})  # values that no error or listing may show
+SECRET_BYTES = 32
+
+Origin = Annotated[str, Meta(pattern=r"^(\*|https?://[^/\s]+)$")]
+
+
+class SettingsError(Exception):
+    """A setting is unknown, missing or not as expected; the sentence names it and says what is expected."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one process, validated; made by `Settings.load()`. Names carry the units."""
+
+    env: Annotated[
+        Literal["development", "production"],
+        Meta(description="production demands a secret and applies limits per address"),
+    ] = "development"
+    host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535, description="port to listen on; 0 takes a free one")] = 8000
+    secret: Annotated[
+        str,
+        Meta(description="key that signs tokens (HS256), 32 bytes or more; development makes and keeps one"),
+    ] = ""
+    issuer: Annotated[str, Meta(description="the `iss` that tokens must carry")] = "livedrop"
+    data: Annotated[
+        Path, Meta(description="folder for the private store, the ledger and the made secret")
+    ] = msgspec.field(default_factory=lambda: platformdirs.user_data_path("livedrop"))
+    redis_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(redis|rediss|unix)://.+|^$",
+            description="Redis ≥ 7.0 or Valkey ≥ 7.2; empty: a private one",
+            examples=["redis://127.0.0.1:6379/0 or unix:///run/valkey.sock"],
+        ),
+    ] = ""
+    database_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(sqlite|postgres(ql)?)(\+\w+)?://.*|^$",
+            description="the ledger; empty: SQLite in the data folder",
+            examples=["postgresql://user@host/livedrop or sqlite:///file.db"],
+        ),
+    ] = ""
+    allowed_origins: Annotated[
+        tuple[Origin, ...],
+        Meta(
+            description="comma list of web origins whose pages may connect, besides our own; * for all",
+            examples=["https://shop.example,https://www.shop.example"],
+        ),
+    ] = ()
+    log_length: Annotated[int, Meta(ge=1, description="events kept per show for viewers who return")] = 5000
+    flush_ms: Annotated[int, Meta(ge=0, le=250, description="window that gathers live numbers, ms")] = 50
+    messages_per_second: Annotated[int, Meta(ge=1, description="messages a viewer may send per second")] = 20
+    message_burst: Annotated[int, Meta(ge=1, description="messages a viewer may send at once")] = 60
+    message_bytes: Annotated[int, Meta(ge=1024, description="largest websocket message, bytes")] = 65_536
+    sockets_per_viewer: Annotated[int, Meta(ge=1, description="open sockets per viewer and process")] = 8
+    hello_seconds: Annotated[int, Meta(ge=1, description="time a new socket has for its hello, s")] = 5
+    viewer_buffer_bytes: Annotated[
+        int, Meta(ge=65_536, description="unsent bytes after which a slow viewer is let go")
+    ] = 1_048_576
+    drain_seconds: Annotated[int, Meta(ge=0, description="time for requests under way after SIGTERM, s")] = 10
+    provider_seconds: Annotated[
+        int, Meta(ge=1, description="how long a hold being paid waits for its payment provider, s")
+    ] = 60
+    sweep_ms: Annotated[int, Meta(ge=10, le=1000, description="pause between looks for lapsed holds, ms")] = (
+        200
+    )
+    import_bytes: Annotated[int, Meta(ge=1, description="largest catalog feed, bytes")] = 20_971_520
+    appendfsync: Annotated[
+        Literal["everysec", "always"],
+        Meta(description="when the private store's writes reach the disk: within a second, or at once"),
+    ] = "everysec"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="the least severe log line that is written"),
+    ] = "info"
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, dotenv: Path | None = None) -> Self:
+        """Return the settings of `environ` over those of the `.env` file at `dotenv`.
+
+        Without arguments: this process's environment over `.env` in the current folder, if there is one.
+        Raises SettingsError.
+        """
+        if environ is None:
+            environ, dotenv = os.environ, dotenv or Path(".env")
+        kept = dotenv_values(dotenv, interpolate=False) if dotenv and dotenv.is_file() else {}
+        given = {name: text for name, text in {**kept, **environ}.items() if text}
+        _refuse_unknown(given)
+        values = {field: _converted(field, given[name]) for field, name in _names().items() if name in given}
+        settings = cls(**values)
+        settings._check_secret()
+        return settings
+
+    def secret_key(self) -> str:
+        """Return the key that signs tokens: the given one, or in development the one kept in the data folder.
+
+        The kept one is made at the first call, readable by this user only; processes that race get the same.
+        Raises SettingsError if it cannot be kept there.
+        """
+        if self.secret:
+            return self.secret
+        kept = self.data / "secret"
+        try:
+            if not kept.exists():
+                _keep(kept, ids.secret(SECRET_BYTES))
+            text = kept.read_text()
+        except OSError as error:
+            raise SettingsError(
+                f"No secret can be kept in {self.data}: {error}. Set LIVEDROP_SECRET."
+            ) from error
+        if len(text.encode()) < SECRET_BYTES:
+            raise SettingsError(
+                f"{kept} holds less than {SECRET_BYTES} bytes; remove it and a new one is made"
+            )
+        return text
+
+    @property
+    def production(self) -> bool:
+        """Whether this is the real thing."""
+        return self.env == "production"
+
+    def _check_secret(self) -> None:
+        if self.secret and len(self.secret.encode()) < SECRET_BYTES:
+            raise SettingsError(
+                f"LIVEDROP_SECRET has {len(self.secret.encode())} bytes; {SECRET_BYTES} or more are expected"
+            )
+        if self.production and not self.secret:
+            raise SettingsError(
+                f"LIVEDROP_SECRET is required in production: {SECRET_BYTES} random bytes or more"
+            )
+
+    def __repr__(self) -> str:
+        values = {field: getattr(self, field) for field in self.__struct_fields__}
+        hidden = {field: "***" for field in CONFIDENTIAL if values[field]}
+        return f"Settings({', '.join(f'{field}={value!r}' for field, value in {**values, **hidden}.items())})"
+
+
+def table() -> list[tuple[str, str, str]]:
+    """Return (name, default, meaning) of every setting in the order of the struct; empty means unset."""
+    usual = Settings()
+    return [
+        (name, _shown(getattr(usual, field)), _meta(field).description or "")
+        for field, name in _names().items()
+    ]
+
+
+def _shown(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _names() -> dict[str, str]:
+    return {field: UNPREFIXED.get(field, PREFIX + field.upper()) for field in Settings.__struct_fields__}
+
+
+def _type(field: str) -> Any:
+    return get_type_hints(Settings, include_extras=True)[field]
+
+
+def _meta(field: str) -> Meta:
+    meta: Meta = _type(field).__metadata__[0]
+    return meta
+
+
+def _refuse_unknown(given: Mapping[str, str]) -> None:
+    known = list(_names().values())
+    for name in sorted(given):
+        if name.startswith(PREFIX) and name not in known:
+            bare = name.removeprefix(PREFIX)
+            nearest = bare if bare in known else difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+            raise SettingsError(
+                f"{name} is no setting; the nearest is {nearest}. `livedrop settings` lists them all."
+            )
+
+
+def _converted(field: str, text: str) -> Any:
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    try:
+        return msgspec.convert(
+            items if field == "allowed_origins" else text.strip(),
+            _type(field),
+            strict=False,
+            dec_hook=lambda _kind, value: Path(value).expanduser(),
+        )
+    except msgspec.ValidationError as error:
+        told = "its value" if field in CONFIDENTIAL else f"'{text}'"
+        raise SettingsError(
+            f"{_names()[field]}: {told} is not valid; expected: {_expected(field)}"
+        ) from error
+
+
+def _expected(field: str) -> str:
+    """Return what a value of the field looks like, in words."""
+    kind, meta = get_args(_type(field))
+    if kind is int:
+        span = f"from {meta.ge} to {meta.le}" if meta.le is not None else f"of {meta.ge} or more"
+        return f"a whole number {span}"
+    if get_origin(kind) is Literal:
+        return " or ".join(get_args(kind))
+    return str(meta.examples[0])
+
+
+def _keep(path: Path, text: str) -> None:
+    """Write a new file for this user only, whole or not at all; leave one that is there already."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    try:
+        path.hardlink_to(fresh)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()

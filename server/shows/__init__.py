@@ -1,0 +1,1 @@
+"""Shows and drops: plan them, move them, read them."""

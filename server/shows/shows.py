@@ -1,0 +1,151 @@
+"""Shows: make one, move it through scheduled → live ⇄ paused → ended, pin products, and let it go a day later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from server import ids
+from server.errors import Code, Problem
+from server.store import reads
+from server.store.answers import Answer, ask, unpacked
+from server.store.keys import key
+from server.store.redis import reaching
+
+if TYPE_CHECKING:
+    from server.store.redis import Redis
+    from server.store.scripts import Scripts
+
+KEPT_AFTER_END_MS = 24 * 3600 * 1000
+TIMES = frozenset({"created_at", "starts_at", "started_at", "ended_at"})
+HIDDEN = frozenset({"host", "epoch", "offset", "log_length", "pinned"})
+
+View = dict[str, Any]
+
+
+class Shows:
+    """The door to shows. Moves raise `wrong-state` with the state in the sentence, `not-found` where there is none."""
+
+    def __init__(self, client: Redis, scripts: Scripts, log_length: int) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._log_length = log_length
+
+    async def create(self, show: str, host: str, terms: View) -> View:
+        """Make a scheduled show under the given id; repeating returns the show that is there."""
+        answer = await ask(
+            self._scripts,
+            "show_create",
+            {"show": show},
+            terms={**terms, "id": show, "host": host},
+            epoch=ids.new_epoch(),
+            log_length=self._log_length,
+        )
+        view: View = answer["show"]
+        with reaching("listing the show"):
+            await self._client.zadd(key("shows"), {show: view["created_at"]})
+            await self._client.sadd(key("active"), show)
+        return view
+
+    async def move(self, show: str, verb: str) -> View:
+        """Apply `start`, `pause`, `resume` or `end`; each is one script that also writes its event."""
+        answer = await ask(self._scripts, f"show_{verb}", {"show": show})
+        view: View = _moved(answer, show, verb)["show"]
+        return view
+
+    async def pin(self, show: str, products: list[View]) -> None:
+        """Put products before the viewers' eyes, replacing those that were there."""
+        packed = msgpack.packb(products, use_bin_type=False)
+        answer = await ask(self._scripts, "show_pin", {"show": show}, products=packed)
+        _moved(answer, show, "pin products in")
+
+    async def find(self, show: str) -> tuple[View, str]:
+        """Return a show and its host's subject, or raise `not-found`."""
+        fields = await reads.fields(self._client, key("show", show=show), "reading the show")
+        if not fields:
+            raise unknown(show)
+        return _view(fields), fields[b"host"].decode()
+
+    async def listed(self, before: int | None, limit: int) -> tuple[list[tuple[View, str]], int | None]:
+        """Return shows with their hosts, newest first, created before `before`, and where the next page starts.
+
+        Shows whose keys are gone (a day after their end) are dropped from the list on the way.
+        """
+        rows = await reads.newest(self._client, key("shows"), before, limit, "listing shows")
+        with reaching("reading the shows"):
+            async with self._client.pipeline(transaction=False) as pipe:
+                for show, _created in rows:
+                    pipe.hgetall(key("show", show=show))
+                found = await pipe.execute() if rows else []
+            gone = [show for (show, _created), fields in zip(rows, found, strict=True) if not fields]
+            if gone:
+                await self._client.zrem(key("shows"), *gone)
+        shows = [(_view(fields), fields[b"host"].decode()) for fields in found if fields]
+        return shows, rows[-1][1] if len(rows) == limit else None
+
+    async def active(self) -> list[str]:
+        """Return the shows that workers look after: all that are not yet retired."""
+        return await reads.members(self._client, key("active"), "listing active shows")
+
+    async def retire(self, show: str) -> bool:
+        """Let an ended show's keys expire a day from now once nothing in it can change; say whether that is done."""
+        answer = await ask(self._scripts, "show_retire", {"show": show}, keep_ms=KEPT_AFTER_END_MS)
+        done: bool = answer["outcome"] in {"retired", "gone"}
+        if done:
+            with reaching("retiring the show"):
+                await self._client.srem(key("active"), show)
+        return done
+
+    async def figures(self, show: str) -> View:
+        """Return what the show earned so far: counts, gmv in minor units, conversion as a share of its viewers."""
+        with reaching("reading the figures"):
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.hgetall(key("figures", show=show))
+                pipe.zcard(key("present", show=show))
+                pipe.pfcount(key("audience", show=show))
+                pipe.pfcount(key("buyers", show=show))
+                pipe.hget(key("show", show=show), "currency")
+                raw, viewers, audience, buyers, currency = await pipe.execute()
+        counted = {name.decode(): int(value) for name, value in raw.items()}
+        return {
+            "viewers": viewers,
+            "peak_viewers": max(counted.get("peak_viewers", 0), viewers),
+            "orders": counted.get("orders", 0),
+            "units_sold": counted.get("units_sold", 0),
+            "gmv": counted.get("gmv", 0),
+            "currency": currency.decode(),
+            "conversion": round(min(1.0, buyers / audience), 4) if audience else 0.0,
+            "unmet_demand": counted.get("unmet_demand", 0),
+            "waitlist": 0,
+        }
+
+    async def pinned(self, show: str) -> list[View]:
+        """Return the pinned products."""
+        raw = await reads.field(self._client, key("show", show=show), "pinned", "reading pinned products")
+        products: list[View] = unpacked(raw) if raw else []
+        return products
+
+
+def unknown(show: str) -> Problem:
+    """Return the problem for a show that is not there."""
+    return Problem(Code.NOT_FOUND, f"There is no show {show[:64]!r}.")
+
+
+def _view(fields: dict[bytes, bytes]) -> View:
+    named = {name.decode(): value for name, value in fields.items()}
+    return {
+        name: int(value) if name in TIMES else value.decode()
+        for name, value in named.items()
+        if name not in HIDDEN
+    }
+
+
+def _moved(answer: Answer, show: str, verb: str) -> Answer:
+    match answer["outcome"]:
+        case "not-found":
+            raise unknown(show)
+        case "wrong-state":
+            raise Problem(Code.WRONG_STATE, f"Cannot {verb} a show that is {answer['state']}.")
+        case _:
+            return answer

@@ -1,0 +1,1 @@
+"""Redis: the client, every key, the Lua scripts, and the private server that runs where none is given."""

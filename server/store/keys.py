@@ -1,0 +1,153 @@
+"""The dictionary of every key in Redis: pattern, type, owner and lifetime.
+
+All keys of a show carry its id as hash tag, so a show lives on one node of a cluster and its scripts are atomic
+there. A script names its slots `<name>_key`, with `<name>` from this dictionary; the loader fills them in.
+Records inside hashes are msgpack (Lua's `cmsgpack`): one key per kind keeps a show's key count fixed, whatever its
+number of drops and holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Lifetime(StrEnum):
+    """When a key goes away."""
+
+    SHOW = "24 h after the show's last hold and order are settled"
+    PERMANENT = "never"
+    LEASE = "by its own TTL"
+    NONE = "stores nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One kind of key. `owner` is the room that may write it; `holds` says what stands in it."""
+
+    pattern: str
+    type: str
+    owner: str
+    lifetime: Lifetime
+    holds: str
+
+
+KEYS: dict[str, Key] = {
+    "show": Key(
+        "ld:{{{show}}}:show",
+        "hash",
+        "shows",
+        Lifetime.SHOW,
+        "title, currency, status, epoch, offset, pinned …",
+    ),
+    "drops": Key(
+        "ld:{{{show}}}:drops", "hash", "shows", Lifetime.SHOW, "drop -> its terms and status, a map"
+    ),
+    "stock": Key(
+        "ld:{{{show}}}:stock",
+        "hash",
+        "inventory",
+        Lifetime.SHOW,
+        "drop -> [available, held, sold, quantity, revision, sold_out_at]",
+    ),
+    "holds": Key(
+        "ld:{{{show}}}:holds",
+        "hash",
+        "inventory",
+        Lifetime.SHOW,
+        "reservation -> [drop, viewer, quantity, state, unit_price, expires_at, order]",
+    ),
+    "taken": Key(
+        "ld:{{{show}}}:taken",
+        "hash",
+        "inventory",
+        Lifetime.SHOW,
+        "drop and viewer -> units held, paying or sold",
+    ),
+    "mine": Key(
+        "ld:{{{show}}}:mine", "hash", "inventory", Lifetime.SHOW, "viewer -> their reservations, newest last"
+    ),
+    "expiry": Key(
+        "ld:{{{show}}}:expiry", "zset", "inventory", Lifetime.SHOW, "reservation by the time it lapses, ms"
+    ),
+    "due": Key(
+        "ld:{{{show}}}:due",
+        "zset",
+        "shows",
+        Lifetime.SHOW,
+        "'open <drop>' and 'close <drop>' by their time, ms",
+    ),
+    "orders": Key(
+        "ld:{{{show}}}:orders", "hash", "checkout", Lifetime.SHOW, "order -> its unfinished checkout, a map"
+    ),
+    "pending": Key(
+        "ld:{{{show}}}:pending",
+        "zset",
+        "checkout",
+        Lifetime.SHOW,
+        "unfinished order by the end of its worker's lease, ms",
+    ),
+    "figures": Key(
+        "ld:{{{show}}}:figures",
+        "hash",
+        "inventory",
+        Lifetime.SHOW,
+        "orders, units_sold, gmv, unmet_demand, peak_viewers …",
+    ),
+    "audience": Key(
+        "ld:{{{show}}}:audience", "hyperloglog", "gateway", Lifetime.SHOW, "distinct viewers who came"
+    ),
+    "buyers": Key(
+        "ld:{{{show}}}:buyers", "hyperloglog", "checkout", Lifetime.SHOW, "distinct viewers who ordered"
+    ),
+    "present": Key(
+        "ld:{{{show}}}:present",
+        "zset",
+        "gateway",
+        Lifetime.SHOW,
+        "viewer here now, by the end of the lease, ms",
+    ),
+    "restocks": Key(
+        "ld:{{{show}}}:restocks", "hash", "shows", Lifetime.SHOW, "operation -> units that it added, once"
+    ),
+    "reactions": Key("ld:{{{show}}}:reactions", "hash", "gateway", Lifetime.SHOW, "kind -> how many so far"),
+    "log": Key(
+        "ld:{{{show}}}:log",
+        "stream",
+        "shows",
+        Lifetime.SHOW,
+        "the show's events, id <offset>-0, field e: msgpack",
+    ),
+    "live": Key(
+        "ld:{{{show}}}:live",
+        "channel",
+        "all scripts",
+        Lifetime.NONE,
+        "events and live numbers as they happen",
+    ),
+    "echo": Key(
+        "ld:{{{gateway}}}:echo",
+        "channel",
+        "eventlog",
+        Lifetime.NONE,
+        "a process' own voice, to know it still hears",
+    ),
+    "shows": Key("ld:shows", "zset", "shows", Lifetime.PERMANENT, "every kept show by its creation time, ms"),
+    "active": Key(
+        "ld:shows:active", "set", "shows", Lifetime.PERMANENT, "shows that workers must look after"
+    ),
+    "idempotency": Key(
+        "ld:idem:{request}",
+        "hash",
+        "api",
+        Lifetime.LEASE,
+        "fingerprint and stored answer of one keyed request",
+    ),
+}
+
+SHOW_KEYS: tuple[str, ...] = tuple(name for name, key in KEYS.items() if key.lifetime is Lifetime.SHOW)
+
+
+def key(name: str, **ids: str) -> str:
+    """Return the key `name` of the dictionary for the given ids, for example `key("show", show=show_id)`."""
+    return KEYS[name].pattern.format(**ids)

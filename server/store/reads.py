@@ -1,0 +1,61 @@
+"""Plain reads of Redis with the types that our byte-clients give, and failures as `unavailable`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from server.store.redis import reaching
+
+if TYPE_CHECKING:
+    from server.store.redis import Redis
+
+StreamRow = tuple[bytes, dict[bytes, bytes]]
+
+
+async def fields(client: Redis, name: str, what: str) -> dict[bytes, bytes]:
+    """Return a whole hash; empty where there is none. `what` opens the sentence of a failure."""
+    with reaching(what):
+        return cast("dict[bytes, bytes]", await client.hgetall(name))
+
+
+async def field(client: Redis, name: str, of: str, what: str) -> bytes | None:
+    """Return one field of a hash, or None."""
+    with reaching(what):
+        return cast("bytes | None", await client.hget(name, of))
+
+
+async def several(client: Redis, name: str, of: list[str], what: str) -> list[bytes | None]:
+    """Return some fields of a hash, None where there is none."""
+    with reaching(what):
+        return cast("list[bytes | None]", await client.hmget(name, of))
+
+
+async def members(client: Redis, name: str, what: str) -> list[str]:
+    """Return a set's members in order."""
+    with reaching(what):
+        found = cast("set[bytes]", await client.smembers(name))
+    return sorted(member.decode() for member in found)
+
+
+async def due(client: Redis, name: str, until: int, limit: int, what: str) -> list[str]:
+    """Return up to `limit` members of a sorted set with scores up to `until`, lowest first."""
+    with reaching(what):
+        found = await client.zrangebyscore(name, "-inf", until, start=0, num=limit)
+    return [member.decode() for member in cast("list[bytes]", found)]
+
+
+async def newest(
+    client: Redis, name: str, before: int | None, limit: int, what: str
+) -> list[tuple[str, int]]:
+    """Return up to `limit` members of a sorted set with their scores, below `before`, highest first."""
+    top = "+inf" if before is None else f"({before}"
+    with reaching(what):
+        found = await client.zrevrangebyscore(name, top, "-inf", start=0, num=limit, withscores=True)
+    return [(member.decode(), int(score)) for member, score in cast("list[tuple[bytes, float]]", found)]
+
+
+async def stream_after(client: Redis, name: str, offset: int, limit: int, what: str) -> list[StreamRow]:
+    """Return up to `limit` entries of a stream after the id `<offset>-0`, oldest first."""
+    with reaching(what):
+        found: Any = await client.xrange(name, min=f"({offset}-0", count=limit)
+    return cast("list[StreamRow]", found)

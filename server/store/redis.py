@@ -1,0 +1,194 @@
+"""The door to Redis: how clients are made, what their failures mean, which servers are good enough.
+
+Promise: a client of this module sends each command at most once. redis-py would by default send it again
+after a cut connection or a timeout, and so apply a mutation twice; here a lost answer becomes `unavailable`
+("unknown") and whoever knows the operation id decides about repeating. What Redis *answered* with an error of
+ours (a bug in a script, a wrong type) is not translated: it must be seen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from redis import exceptions
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from server.errors import Problem, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+# What the other rooms may know of redis-py: its types; they import them from here.
+__all__ = [
+    "PubSub",
+    "Redis",
+    "RedisError",
+    "UnsupportedServerError",
+    "connect",
+    "connect_subscriber",
+    "meaning",
+    "reaching",
+    "require_supported",
+]
+
+POOL_CONNECTIONS = 64  # per client; whoever comes when all are busy waits
+POOL_WAIT_SECONDS = 2.0  # and after this long gets `unavailable`
+ANSWER_SECONDS = 5.0  # a command without an answer for so long has an unknown outcome
+CONNECT_SECONDS = 3.0
+HEALTH_CHECK_SECONDS = 5  # how often an idle subscriber is pinged
+
+REDIS_MINIMUM = (7, 0)
+VALKEY_MINIMUM = (7, 2)
+POLICY = "noeviction"
+
+# Options that a URL could carry and that would break the promise above, or the bytes that everybody expects.
+REFUSED_OPTIONS = frozenset({"retry", "retry_on_timeout", "retry_on_error", "decode_responses", "encoding"})
+
+# Answers that redis-py has no class for, by their first word: Redis is there but cannot do it now.
+UNABLE_WORDS = frozenset(
+    {"BUSY", "MISCONF", "NOREPLICAS", "UNBLOCKED", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN"}
+)
+
+UNABLE = (
+    exceptions.OutOfMemoryError,
+    exceptions.ReadOnlyError,
+    exceptions.ClusterError,
+    exceptions.RedisClusterException,
+    exceptions.TryAgainError,
+    exceptions.AskError,  # and MovedError below it: a single-node client that met a cluster in motion
+    exceptions.NoPermissionError,
+)
+
+
+class UnsupportedServerError(Exception):
+    """The Redis at the given URL is too old, or may throw keys away; the sentence says what to change."""
+
+
+def connect(url: str) -> Redis:
+    """Return the client for reads and mutations at a redis://, rediss:// or unix:// URL.
+
+    It connects on first use. Answers are bytes; no command is ever sent twice. Close it with `aclose()`.
+    Raises ValueError on a bad URL.
+    """
+    return _client(url, socket_timeout=ANSWER_SECONDS)
+
+
+def connect_subscriber(url: str) -> Redis:
+    """Return a client for pub/sub: it may wait for ever for the next message, and pings while it does.
+
+    It does not reconnect by itself: who was away has missed messages and must read the log first.
+    Pings go out between reads, so read with `get_message(timeout=…)`. Raises ValueError on a bad URL.
+    """
+    return _client(url, socket_timeout=None, health_check_interval=HEALTH_CHECK_SECONDS)
+
+
+def _client(url: str, **settings: Any) -> Redis:
+    options: dict[str, Any] = dict(parse_url(url))
+    refused = sorted(REFUSED_OPTIONS & options.keys())
+    if refused:
+        raise ValueError(
+            f"The Redis URL sets {', '.join(refused)}; answers are bytes and nothing is ever sent twice"
+        )
+    defaults = {
+        "max_connections": POOL_CONNECTIONS,
+        "timeout": POOL_WAIT_SECONDS,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        **settings,
+    }
+    fixed = {
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_error": [],
+        # Otherwise the pool would no longer look whether an idle connection is still alive.
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+    return Redis.from_pool(BlockingConnectionPool(**{**defaults, **options, **fixed}))
+
+
+def meaning(error: Exception, what: str) -> Problem | None:
+    """Return what a failure of redis-py means to a caller of `what`, or None where it is a bug of ours.
+
+    Sentences name no host and no command: they reach the public. The error itself stays the Problem's cause.
+    """
+    if isinstance(error, exceptions.TimeoutError):
+        return unavailable(f"{what}: no answer in time; whether it was applied is unknown")
+    if isinstance(error, exceptions.BusyLoadingError):
+        return unavailable(f"{what}: the store is still loading its data", retry_after_ms=1_000)
+    if isinstance(error, exceptions.ConnectionError | exceptions.InvalidResponse):
+        return unavailable(f"{what}: the connection to the store failed; whether it was applied is unknown")
+    if isinstance(error, UNABLE) or _first_word(error) in UNABLE_WORDS:
+        return unavailable(f"{what}: the store cannot do this at the moment", retry_after_ms=1_000)
+    return None
+
+
+def _first_word(error: Exception) -> str:
+    return str(error).partition(" ")[0] if isinstance(error, exceptions.ResponseError) else ""
+
+
+class reaching:  # noqa: N801  reads as a word: `with reaching("reserve"): await …`
+    """A context that turns failures of Redis into the `unavailable` Problem; `what` opens its sentence.
+
+    A plain context, fit to be held over an `await`. Errors that are bugs of ours pass through as they are.
+    """
+
+    __slots__ = ("what",)
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> None:
+        """Nothing has to be prepared."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            problem = meaning(error, self.what)
+            if problem is not None:
+                raise problem from error
+
+
+async def require_supported(client: Redis) -> None:
+    """Return if the server can be trusted with stock, else raise UnsupportedServerError with what to change.
+
+    Needs Redis ≥ 7.0 or Valkey ≥ 7.2 (sharded channels, one clock per script) and the `noeviction` policy,
+    because an evicted key is a lost order. Raises the `unavailable` Problem where the server cannot be asked.
+    """
+    with reaching("asking the store for its version"):
+        told: dict[str, Any] = {**await client.info("server"), **await client.info("memory")}
+    refusal = unfit(told)
+    if refusal:
+        raise UnsupportedServerError(refusal)
+
+
+def unfit(told: Mapping[str, Any]) -> str | None:
+    """Return why a server that tells this in its INFO cannot be used, or None if it can."""
+    valkey = told.get("valkey_version")
+    product, minimum = ("Valkey", VALKEY_MINIMUM) if valkey else ("Redis", REDIS_MINIMUM)
+    version = str(valkey or told.get("redis_version", "0"))
+    if _numbers(version) < minimum:
+        needed = ".".join(map(str, minimum))
+        return f"{product} {version} is too old: {product} {needed} or newer is needed"
+    policy = told.get("maxmemory_policy", POLICY)
+    if policy != POLICY:
+        return (
+            f"{product} has the maxmemory-policy {policy} and may throw stock and holds away; "
+            f"change it: CONFIG SET maxmemory-policy {POLICY}"
+        )
+    return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version: "8.1.8" is (8, 1, 8), "7.2-rc1" is (7, 2)."""
+    numbers = []
+    for part in version.partition("-")[0].split("."):
+        if not part.isdigit():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)

@@ -1,0 +1,136 @@
+/** The catalog on the host's console: find a product, prepare a drop of it, put it before the viewers' eyes. */
+
+import { byId, make, notice, picture, setText } from "./dom.js";
+import { decimal, minorUnits, money } from "./money.js";
+
+const SHOWN = 12;
+const SEARCH_AFTER_MS = 200;
+const MOST_PINNED = 3;
+const USUAL_QUANTITY = 10;
+
+export class Products {
+  #live;
+  #state;
+  #acts;
+  #found = [];
+  #asked = 0;
+  #timer = 0;
+
+  /**
+   * @param {import("./livedrop.js").LiveDrop} live @param {import("./show.js").ShowState} state
+   * @param {{prepare: (terms: object) => Promise<void>, pin: (skus: string[]) => Promise<any>}} acts
+   */
+  constructor(live, state, acts) {
+    this.#live = live;
+    this.#state = state;
+    this.#acts = acts;
+    this.form = byId("new-drop");
+    this.form.addEventListener("submit", (event) => this.#submit(event));
+    byId("product-query").addEventListener("input", () => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.search(), SEARCH_AFTER_MS);
+    });
+  }
+
+  /** Look up what stands in the search field; an answer that a later one has overtaken is dropped. */
+  async search() {
+    const asked = (this.#asked += 1);
+    const query = new URLSearchParams({ query: byId("product-query").value.trim(), limit: String(SHOWN) });
+    try {
+      const { items } = await this.#live.request("GET", `/v1/catalog/products?${query}`);
+      if (asked !== this.#asked) return;
+      this.#found = items;
+      byId("no-products").hidden = items.length > 0;
+      this.paint();
+    } catch (error) {
+      notice(error.message, "bad");
+    }
+  }
+
+  /** Bring both lists up to date. */
+  paint() {
+    if (!this.#state.show) return;
+    const pinned = this.#state.pinned;
+    const full = pinned.length >= MOST_PINNED;
+    const isPinned = ({ sku }) => pinned.some((one) => one.sku === sku);
+    refill(byId("products"), [this.#found, pinned.map(({ sku }) => sku)], () =>
+      this.#found.map((product) => this.#row(product, isPinned(product) ? null : this.#pinButton(product, full))),
+    );
+    refill(byId("pinned"), pinned, () => pinned.map((product) => this.#row(product, this.#unpinButton(product))));
+    setText(byId("pinned-count"), `${pinned.length} of ${MOST_PINNED}`);
+  }
+
+  #row(product, button) {
+    const { sku, title, unit_price: price, currency, images, inventory_quantity: stock } = product;
+    const more = [money(price, currency, this.#state.show.locale), stock === undefined ? null : `${stock} in stock`, sku];
+    const facts = make("span", { class: "facts" }, make("b", {}, nameOf(product)), make("small", {}, more.filter(Boolean).join(" · ")));
+    const choose = { type: "button", class: "choose", "data-do": "choose", onclick: () => this.#choose(product), "aria-label": `Prepare a drop: ${title}` };
+    return make("li", { "data-sku": sku }, make("button", choose, picture(images?.[0], title), facts), button);
+  }
+
+  #pinButton({ sku, title }, full) {
+    const pin = () => this.#pin([...this.#state.pinned.map((one) => one.sku), sku]);
+    return make("button", { type: "button", class: "quiet", "data-do": "pin", disabled: full, onclick: pin, "aria-label": `Pin ${title}` }, "Pin");
+  }
+
+  #unpinButton({ sku, title }) {
+    const unpin = () => this.#pin(this.#state.pinned.map((one) => one.sku).filter((one) => one !== sku));
+    return make("button", { type: "button", class: "quiet", "data-do": "unpin", onclick: unpin, "aria-label": `Unpin ${title}` }, "Unpin");
+  }
+
+  #pin(skus) {
+    this.#acts.pin(skus).catch(() => null); // the host has been told
+  }
+
+  #choose(product) {
+    const { sku, unit_price: price, currency, images, title, inventory_quantity: stock } = product;
+    const shown = this.#state.show;
+    const fields = this.form.elements;
+    fields.sku.value = sku;
+    fields.quantity.value = stock > 0 ? stock : USUAL_QUANTITY;
+    // A price in another currency is no suggestion: the host has to name one.
+    fields.unit_price.value = currency === shown.currency ? decimal(price, currency) : "";
+    setText(byId("price-currency"), shown.currency);
+    byId("chosen").replaceChildren(picture(images?.[0], title), make("b", {}, nameOf(product)));
+    this.form.hidden = false;
+    this.form.scrollIntoView({ block: "nearest" });
+    fields.quantity.focus();
+    fields.quantity.select();
+  }
+
+  async #submit(event) {
+    event.preventDefault();
+    const { sku, quantity, unit_price: price, limit_per_viewer: limit, hold_seconds: hold } = this.form.elements;
+    const amount = minorUnits(price.value, this.#state.show.currency);
+    price.setCustomValidity(amount === null ? `An amount in ${this.#state.show.currency}, such as ${decimal(1990, this.#state.show.currency)}` : "");
+    price.addEventListener("input", () => price.setCustomValidity(""), { once: true });
+    if (!this.form.reportValidity()) return;
+    const submit = this.form.querySelector("[type=submit]");
+    submit.disabled = true;
+    const terms = {
+      sku: sku.value,
+      quantity: quantity.valueAsNumber,
+      unit_price: amount,
+      limit_per_viewer: limit.valueAsNumber,
+      hold_seconds: hold.valueAsNumber,
+    };
+    await this.#acts.prepare(terms).then(
+      () => (this.form.hidden = true),
+      () => null, // the host has been told, and may correct the form
+    );
+    submit.disabled = false;
+  }
+}
+
+/** A variant's name: its product's title with what sets it apart, where the title does not say it already. */
+function nameOf({ title, options }) {
+  const values = Object.values(options ?? {}).filter((value) => value !== "Default Title" && !title.includes(value));
+  return [title, ...values].join(" · ");
+}
+
+function refill(list, from, makeAll) {
+  const written = JSON.stringify(from);
+  if (list.dataset.written === written) return;
+  list.dataset.written = written;
+  list.replaceChildren(...makeAll());
+}

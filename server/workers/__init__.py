@@ -1,0 +1,1 @@
+"""What goes on without anybody calling: deadlines, recording, the audit."""

@@ -1,0 +1,92 @@
+"""The clock's hand: lets lapsed reservations go, makes planned moves, resumes orders, retires ended shows.
+
+Any number of processes may run it: every step is one script, so two of them never do a thing twice. A show that
+fails is tried again in the next round and holds up nobody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from server import metrics
+from server.clock import monotonic
+from server.errors import Problem
+from server.inventory.holds import SWEEP_LIMIT
+from server.store.redis import reaching
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from server.checkout.saga import Checkout
+    from server.inventory.holds import Holds
+    from server.shows.drops import Drops
+    from server.shows.shows import Shows
+    from server.store.redis import Redis
+
+RESUME_SECONDS = 1.0
+RETIRE_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class Sweeper:
+    """Looks after all active shows every `pause_seconds`."""
+
+    def __init__(  # noqa: PLR0913  each is a room of its own
+        self,
+        *,
+        client: Redis,
+        shows: Shows,
+        drops: Drops,
+        holds: Holds,
+        checkout: Checkout,
+        pause_seconds: float,
+    ) -> None:
+        self._client = client
+        self._shows = shows
+        self._drops = drops
+        self._holds = holds
+        self._checkout = checkout
+        self._pause = pause_seconds
+
+    async def run(self) -> None:
+        """Go round for ever: time and stock in one task, orders (which wait for providers) in another."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._for_ever(self._pause, self._tick))
+            tasks.create_task(self._for_ever(RESUME_SECONDS, self._checkout.resume))
+            tasks.create_task(self._for_ever(RETIRE_SECONDS, self._shows.retire))
+
+    async def _for_ever(self, pause: float, work: Callable[[str], Awaitable[object]]) -> None:
+        while True:
+            began = monotonic()
+            try:
+                for show in await self._shows.active():
+                    await _guarded(show, work)
+            except Problem as problem:
+                log.warning("sweeper.unavailable", reason=problem.detail)
+            await asyncio.sleep(max(0.0, pause - (monotonic() - began)))
+
+    async def _tick(self, show: str) -> None:
+        await self._drops.due(show, await self._now())
+        while True:
+            swept = await self._holds.sweep(show)
+            if swept.lapsed:
+                metrics.LAPSED.inc(swept.lapsed)
+                metrics.SWEEP_LAG_SECONDS.observe(swept.lag_ms / 1000)
+            if swept.lapsed < SWEEP_LIMIT:
+                return
+
+    async def _now(self) -> int:
+        with reaching("asking the store for the time"):
+            seconds, micros = await self._client.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+
+async def _guarded(show: str, work: Callable[[str], Awaitable[object]]) -> None:
+    try:
+        await work(show)
+    except Problem as problem:
+        log.warning("sweeper.show_waits", show=show, reason=problem.detail)

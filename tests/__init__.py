@@ -1,0 +1,1 @@
+"""Tests of Livedrop; the folders mirror the source."""

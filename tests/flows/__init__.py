@@ -1,0 +1,1 @@
+"""The product from one door to the other, on real parts."""

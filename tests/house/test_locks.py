@@ -1,0 +1,51 @@
+"""The locks pin everything that the project declares, and nothing tells where packages come from."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.house.tree import ROOT
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[0-9][^ ;]*)( ; .+)?")
+
+
+def pins(name: str) -> dict[str, str]:
+    """Return package -> version of a lock; every line must be a pin."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    found = [PIN.fullmatch(line) for line in lines]
+    assert all(found), [line for line, match in zip(lines, found, strict=True) if match is None]
+    return {match["name"]: match["version"] for match in found if match}
+
+
+def declared(requirements: list[str]) -> set[str]:
+    """Return the package names of requirements such as `redis[hiredis]>=8.0`."""
+    return {re.split(r"[\[><=;~! ]", requirement)[0].lower() for requirement in requirements}
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_every_line_is_a_pin(lock: str) -> None:
+    """A lock holds pins alone: no address, no option, no range."""
+    assert len(pins(lock)) > 20
+
+
+def test_what_is_declared_is_pinned() -> None:
+    """Every declared dependency is in its lock."""
+    runtime = declared(PROJECT["project"]["dependencies"])
+    tools = declared(PROJECT["dependency-groups"]["dev"])
+    assert runtime <= set(pins("requirements.lock"))
+    assert runtime | tools <= set(pins("requirements-dev.lock"))
+
+
+def test_the_two_locks_agree() -> None:
+    """What runs is what is tested: each pin to run with stands among those to develop with."""
+    assert pins("requirements.lock").items() <= pins("requirements-dev.lock").items()
+
+
+def test_the_tools_stay_out_of_what_runs() -> None:
+    """The lock to run with holds none of the tools for tests and checks."""
+    assert not declared(PROJECT["dependency-groups"]["dev"]) & set(pins("requirements.lock"))
