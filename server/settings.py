@@ -38,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     env: Annotated[
         Literal["development", "production"],
-        Meta(description="production demands a secret and applies limits per address"),
+        Meta(description="production demands a secret of its own"),
     ] = "development"
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="port to listen on; 0 takes a free one")] = 8000

@@ -39,6 +39,7 @@ class ServerProcess:
     port: int = field(default_factory=free_port)
     settings: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    module: str = "server"  # a negative control starts another one
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -81,7 +82,7 @@ class ServerProcess:
         """Start the process and return when it can sell."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "server", "serve", "--port", str(self.port), *self.options],
+                [sys.executable, "-m", self.module, "serve", "--port", str(self.port), *self.options],
                 env=self.environment(),
                 stdout=log,
                 stderr=log,

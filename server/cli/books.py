@@ -84,7 +84,10 @@ def _plain(drop: AuditedDrop) -> dict[str, Any]:
 
 def _table(drops: list[AuditedDrop]) -> Table:
     names = ("available", "held", "sold", "quantity", "holds counted", "in the ledger", "in flight")
-    table = Table("drop", "product", "status", title="The books")
+    table = Table(title="The books")
+    table.add_column("drop", overflow="fold", min_width=12)
+    for name in ("product", "status"):
+        table.add_column(name)
     for name in names:
         table.add_column(name, justify="right")
     table.add_column("differences", justify="right")

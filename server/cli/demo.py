@@ -38,6 +38,8 @@ def run(settings: Settings, audience: int, *, as_json: bool) -> None:
     bound = bind(settings)
     with bound, leaving_quietly():
         asyncio.run(_run(settings, bound, audience, as_json=as_json))
+    if not as_json:
+        console.print("The demo has ended; its data is kept for the next one.")
 
 
 async def _run(settings: Settings, bound: socket.socket, audience: int, *, as_json: bool) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
 
 FILE_NAME = "livedrop.sqlite3"  # the default database, inside the data directory
+FILE_SUFFIXES = (".sqlite3", ".sqlite", ".db")  # any other path is a directory, there or yet to be made
 POSTGRESQL = "postgresql+psycopg"
 CONNECT_SECONDS = 5
 WAIT_MS = 5_000  # for a lock that somebody else holds
@@ -27,14 +28,15 @@ IDLE_MS = 30_000  # for a transaction whose client went silent, PostgreSQL only
 
 
 def address(url_or_path: str | Path) -> URL:
-    """Return the URL for `sqlite:///…`, `postgresql://…`, a file's path, or the data directory's path.
+    """Return the URL for `sqlite:///…`, `postgresql://…`, a file's path, or the data directory's.
 
     Raises ValueError for any other kind of URL.
     """
     text = str(url_or_path)
     if "://" not in text:
         path = Path(text).expanduser()
-        return URL.create("sqlite", database=str(path / FILE_NAME if path.is_dir() else path))
+        is_file = path.is_file() or (path.suffix in FILE_SUFFIXES and not path.is_dir())
+        return URL.create("sqlite", database=str(path if is_file else path / FILE_NAME))
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
@@ -56,10 +58,10 @@ def is_sqlite(url: URL) -> bool:
 def open_engine(url: URL, *, connections: int, writes: bool, wait_ms: int = WAIT_MS) -> Engine:
     """Return an engine with at most `connections`; with `writes=False` the database refuses every change.
 
-    No connection is made yet. A SQLite file's directory is made if it is missing.
+    No connection is made yet. A SQLite file's directory is made if it is missing, for its owner only.
     """
     if is_sqlite(url):
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        Path(str(url.database)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         engine = create_engine(url, pool_size=connections, max_overflow=0, hide_parameters=True)
         _set_up_sqlite(engine, writes=writes, wait_ms=wait_ms)
         return engine

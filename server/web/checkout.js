@@ -31,7 +31,8 @@ export class CheckoutSheet {
     byId("pay-ok").addEventListener("click", () => this.#pay(OK_CARD));
     byId("pay-declined").addEventListener("click", () => this.#pay(DECLINED_CARD));
     byId("pay-again").addEventListener("click", () => this.#ask(live.pendingCheckout));
-    for (const button of this.dialog.querySelectorAll(".close")) button.addEventListener("click", () => this.dialog.close());
+    for (const button of this.dialog.querySelectorAll(".close"))
+      button.addEventListener("click", () => this.dialog.close());
     // A press beside the sheet lands on the dialog element itself.
     this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.dialog.close());
   }
@@ -66,7 +67,9 @@ export class CheckoutSheet {
     this.#follows.add(id);
     while (UNSETTLED.has(this.#state.orders.get(id)?.status)) {
       await new Promise((resolve) => setTimeout(resolve, ASK_ORDER_EVERY_MS));
-      const answer = await this.#live.request("GET", `/v1/orders/${encodeURIComponent(id)}`).catch(() => null);
+      const answer = await this.#live
+        .request("GET", `/v1/orders/${encodeURIComponent(id)}`)
+        .catch(() => null);
       if (answer) this.#state.putOrder(answer.order ?? answer);
       this.#changed();
     }
@@ -87,7 +90,8 @@ export class CheckoutSheet {
 
   #paintForm() {
     const held = this.#step === "form" ? this.#held() : this.#asked();
-    const total = this.#step === "form" ? sumOf(held) : (this.#live.pendingCheckout?.expected_total ?? sumOf(held));
+    const total =
+      this.#step === "form" ? sumOf(held) : (this.#live.pendingCheckout?.expected_total ?? sumOf(held));
     fill(byId("checkout-lines"), held, (one) => this.#line(one));
     setText(byId("checkout-total"), this.#state.price(total));
     const left = Math.min(...held.map(({ expires_at: at }) => at)) - this.#live.now();
@@ -110,7 +114,12 @@ export class CheckoutSheet {
 
   #line({ drop, title: named, sku, quantity, unit_price: price }) {
     const title = named ?? this.#state.drops.get(drop)?.title ?? sku;
-    return make("li", {}, make("span", { class: "what" }, quantity > 1 ? `${title} × ${quantity}` : title), make("b", {}, this.#state.price(price * quantity)));
+    return make(
+      "li",
+      {},
+      make("span", { class: "what" }, quantity > 1 ? `${title} × ${quantity}` : title),
+      make("b", {}, this.#state.price(price * quantity)),
+    );
   }
 
   #pay(payment) {
@@ -144,15 +153,21 @@ export class CheckoutSheet {
   }
 
   #failure(error) {
-    if (this.#step === "unknown") return "We do not know yet whether your payment went through. Asking again never charges twice.";
+    if (this.#step === "unknown")
+      return "We do not know yet whether your payment went through. Asking again never charges twice.";
     const total = error.extras?.current_total;
-    return total === undefined ? sentence(error) : `The total is now ${this.#state.price(total)}. Please pay again if that is fine.`;
+    return total === undefined
+      ? sentence(error)
+      : `The total is now ${this.#state.price(total)}. Please pay again if that is fine.`;
   }
 
   #paintOrder() {
     const order = this.#state.orders.get(this.#order.id) ?? this.#order;
     const settled = !UNSETTLED.has(order.status);
-    setText(byId("order-title"), order.status === "cancelled" ? "This order was cancelled" : settled ? "Thank you!" : "Nearly there");
+    setText(
+      byId("order-title"),
+      order.status === "cancelled" ? "This order was cancelled" : settled ? "Thank you!" : "Nearly there",
+    );
     setText(byId("order-status"), ORDER_WORDS[order.status] ?? order.status);
     setText(byId("order-id"), order.id);
     byId("order").dataset.status = order.status;

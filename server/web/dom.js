@@ -7,7 +7,8 @@ const NOTICE_STAYS_MS = 6000;
 const QUESTION_STAYS_MS = 4000;
 
 /**
- * @param {string} tag @param {Record<string, any>} [attributes] `class`, `data-…`, …; `onclick` takes a function; null and false leave out
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes] `class`, `data-…`, …; `onclick` takes a function; null and false leave out
  * @param {...(Node | string | null)} children strings become text, never markup
  * @returns {HTMLElement}
  */
@@ -15,7 +16,8 @@ export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
@@ -37,7 +39,11 @@ export function byId(id) {
  * @param {string | undefined} url @param {string} title
  */
 export function picture(url, title) {
-  const frame = make("div", { class: "picture", "aria-hidden": "true", "data-letter": Array.from(title ?? "")[0] ?? "" });
+  const frame = make("div", {
+    class: "picture",
+    "aria-hidden": "true",
+    "data-letter": Array.from(title ?? "")[0] ?? "",
+  });
   const address = webAddress(url);
   if (address) {
     const image = make("img", { alt: "", loading: "lazy", decoding: "async", referrerpolicy: "no-referrer" });
@@ -85,7 +91,10 @@ export function askOnce(button, question, act) {
   button.addEventListener("blur", rest);
 }
 
-/** Show a sentence for a while, and say it to screen readers. @param {string} sentence @param {"info"|"good"|"bad"} [tone] */
+/**
+ * Show a sentence for a while, and say it to screen readers.
+ * @param {string} sentence @param {"info"|"good"|"bad"} [tone]
+ */
 export function notice(sentence, tone = "info") {
   const place = byId("notices");
   const line = make("p", { class: "notice", "data-tone": tone }, sentence);

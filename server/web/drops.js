@@ -27,9 +27,22 @@ export class DropCard {
     this.state = make("p", { class: "state" });
     this.label = make("span", { class: "label" });
     this.hint = make("span", { class: "hint" });
-    this.take = make("button", { class: "take", type: "button", onclick: () => this.#pressed() }, this.label, this.hint);
-    this.more = make("button", { class: "more quiet", type: "button", onclick: () => acts.take(this.#drop, 1) }, "Take another");
-    this.release = make("button", { class: "release quiet", type: "button", onclick: () => acts.release(this.#drop) });
+    this.take = make(
+      "button",
+      { class: "take", type: "button", onclick: () => this.#pressed() },
+      this.label,
+      this.hint,
+    );
+    this.more = make(
+      "button",
+      { class: "more quiet", type: "button", onclick: () => acts.take(this.#drop, 1) },
+      "Take another",
+    );
+    this.release = make("button", {
+      class: "release quiet",
+      type: "button",
+      onclick: () => acts.release(this.#drop),
+    });
     this.own = make("div", { class: "own" }, this.more, this.release);
     this.element = this.#build(drop);
   }
@@ -59,15 +72,37 @@ export class DropCard {
   #build(drop) {
     this.output = make("output", { "aria-label": "Quantity" }, "1");
     const step = (by, sign, words) =>
-      make("button", { type: "button", class: "step", "aria-label": words, onclick: () => this.#step(by) }, sign);
+      make(
+        "button",
+        { type: "button", class: "step", "aria-label": words, onclick: () => this.#step(by) },
+        sign,
+      );
     this.fewer = step(-1, "−", "One fewer");
     this.further = step(1, "+", "One more");
-    this.stepper = make("div", { class: "stepper", role: "group", "aria-label": "How many" }, this.fewer, this.output, this.further);
+    this.stepper = make(
+      "div",
+      { class: "stepper", role: "group", "aria-label": "How many" },
+      this.fewer,
+      this.output,
+      this.further,
+    );
     const title = make("h3", {}, drop.title);
-    const facts = make("div", { class: "facts" }, title, make("div", { class: "line" }, this.price, this.state));
+    const facts = make(
+      "div",
+      { class: "facts" },
+      title,
+      make("div", { class: "line" }, this.price, this.state),
+    );
     const head = make("div", { class: "head" }, picture(drop.image, drop.title), facts);
     const buy = make("div", { class: "buy" }, this.stepper, this.take);
-    return make("article", { class: "drop card", "data-drop": drop.id, "aria-label": drop.title }, head, this.stock.element, buy, this.own);
+    return make(
+      "article",
+      { class: "drop card", "data-drop": drop.id, "aria-label": drop.title },
+      head,
+      this.stock.element,
+      buy,
+      this.own,
+    );
   }
 
   #pressed() {

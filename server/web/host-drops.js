@@ -31,7 +31,14 @@ export class HostDrop {
     this.badge = make("span", { class: "badge state" });
     this.price = make("span", { class: "price" });
     this.terms = make("span", { class: "terms" });
-    this.more = make("input", { type: "number", inputmode: "numeric", min: 1, max: 1000000, value: 10, "aria-label": "Pieces to add" });
+    this.more = make("input", {
+      type: "number",
+      inputmode: "numeric",
+      min: 1,
+      max: 1000000,
+      value: 10,
+      "aria-label": "Pieces to add",
+    });
     this.element = this.#build(drop);
   }
 
@@ -57,12 +64,32 @@ export class HostDrop {
   }
 
   #build(drop) {
-    const facts = make("div", { class: "facts" }, make("h3", {}, drop.title), make("p", { class: "line" }, this.price, this.terms));
+    const facts = make(
+      "div",
+      { class: "facts" },
+      make("h3", {}, drop.title),
+      make("p", { class: "line" }, this.price, this.terms),
+    );
     const head = make("div", { class: "head" }, picture(drop.image, drop.title), facts, this.badge);
-    this.opening = make("span", { class: "group" }, make("span", { class: "words" }, "in"), ...COUNTDOWNS.map((seconds) => this.#opener(seconds)));
-    this.restocking = make("form", { class: "group restock", novalidate: true }, this.more, this.#button("restock", "Restock"));
+    this.opening = make(
+      "span",
+      { class: "group" },
+      make("span", { class: "words" }, "in"),
+      ...COUNTDOWNS.map((seconds) => this.#opener(seconds)),
+    );
+    this.restocking = make(
+      "form",
+      { class: "group restock", novalidate: true },
+      this.more,
+      this.#button("restock", "Restock"),
+    );
     this.restocking.addEventListener("submit", (event) => event.preventDefault());
-    this.starting = make("span", { class: "group" }, this.#button("open", "Open now", {}, "primary"), this.opening);
+    this.starting = make(
+      "span",
+      { class: "group" },
+      this.#button("open", "Open now", {}, "primary"),
+      this.opening,
+    );
     this.moves = make(
       "div",
       { class: "moves" },
@@ -72,11 +99,21 @@ export class HostDrop {
       this.restocking,
       this.#closer(),
     );
-    return make("article", { class: "drop card", "data-drop": drop.id, "aria-label": drop.title }, head, this.stock.element, this.moves);
+    return make(
+      "article",
+      { class: "drop card", "data-drop": drop.id, "aria-label": drop.title },
+      head,
+      this.stock.element,
+      this.moves,
+    );
   }
 
   #button(move, words, body = {}, look = "") {
-    const button = make("button", { type: move === "restock" ? "submit" : "button", class: look, "data-do": move }, words);
+    const button = make(
+      "button",
+      { type: move === "restock" ? "submit" : "button", class: look, "data-do": move },
+      words,
+    );
     button.addEventListener("click", () => this.#press(move, button, body));
     this.#buttons.set(move, button);
     return button;
@@ -106,7 +143,8 @@ export class HostDrop {
 
 function badgeWords(drop, now) {
   if (drop.status === "countdown") return `Opens in ${countdown(drop.opens_at - now)}`;
-  if (drop.status === "scheduled") return drop.opens_at > now ? `Opens in ${countdown(drop.opens_at - now)}` : "Prepared";
+  if (drop.status === "scheduled")
+    return drop.opens_at > now ? `Opens in ${countdown(drop.opens_at - now)}` : "Prepared";
   if (drop.status === "open" && drop.available === 0) return drop.held > 0 ? "All taken" : "Sold out";
   return DROP_WORDS[drop.status] ?? drop.status;
 }

@@ -50,7 +50,8 @@ export class Figures {
       const figures = await this.#live.request("GET", this.#path);
       for (const [name, , write] of FIGURES) {
         const value = figures[name];
-        if (value !== undefined && value !== null) setText(this.#cells.get(name), write(value, figures, this.#state.show?.locale));
+        if (value !== undefined && value !== null)
+          setText(this.#cells.get(name), write(value, figures, this.#state.show?.locale));
       }
       byId("metrics").classList.remove("stale");
       if (this.#orders !== null && figures.orders !== this.#orders) this.#ordersChanged();
@@ -67,7 +68,10 @@ export class Orders {
   #path;
   #next = null;
 
-  /** @param {import("./livedrop.js").LiveDrop} live @param {import("./show.js").ShowState} state @param {string} base the show's path */
+  /**
+   * @param {import("./livedrop.js").LiveDrop} live @param {import("./show.js").ShowState} state
+   * @param {string} base the show's path
+   */
   constructor(live, state, base) {
     this.#live = live;
     this.#state = state;
@@ -103,7 +107,11 @@ export class Orders {
       { class: "order", "data-order": order.id, "data-status": order.status },
       make("span", { class: "what" }, make("b", {}, what), make("small", {}, small)),
       make("b", { class: "price" }, money(order.total, order.currency, this.#state.show.locale)),
-      make("span", { class: "badge", "data-status": order.status }, ORDER_WORDS[order.status] ?? order.status),
+      make(
+        "span",
+        { class: "badge", "data-status": order.status },
+        ORDER_WORDS[order.status] ?? order.status,
+      ),
     );
   }
 }

@@ -54,28 +54,67 @@ export class Products {
     const full = pinned.length >= MOST_PINNED;
     const isPinned = ({ sku }) => pinned.some((one) => one.sku === sku);
     refill(byId("products"), [this.#found, pinned.map(({ sku }) => sku)], () =>
-      this.#found.map((product) => this.#row(product, isPinned(product) ? null : this.#pinButton(product, full))),
+      this.#found.map((product) =>
+        this.#row(product, isPinned(product) ? null : this.#pinButton(product, full)),
+      ),
     );
-    refill(byId("pinned"), pinned, () => pinned.map((product) => this.#row(product, this.#unpinButton(product))));
+    refill(byId("pinned"), pinned, () =>
+      pinned.map((product) => this.#row(product, this.#unpinButton(product))),
+    );
     setText(byId("pinned-count"), `${pinned.length} of ${MOST_PINNED}`);
   }
 
   #row(product, button) {
     const { sku, title, unit_price: price, currency, images, inventory_quantity: stock } = product;
-    const more = [money(price, currency, this.#state.show.locale), stock === undefined ? null : `${stock} in stock`, sku];
-    const facts = make("span", { class: "facts" }, make("b", {}, nameOf(product)), make("small", {}, more.filter(Boolean).join(" · ")));
-    const choose = { type: "button", class: "choose", "data-do": "choose", onclick: () => this.#choose(product), "aria-label": `Prepare a drop: ${title}` };
-    return make("li", { "data-sku": sku }, make("button", choose, picture(images?.[0], title), facts), button);
+    const more = [
+      money(price, currency, this.#state.show.locale),
+      stock === undefined ? null : `${stock} in stock`,
+      sku,
+    ];
+    const facts = make(
+      "span",
+      { class: "facts" },
+      make("b", {}, nameOf(product)),
+      make("small", {}, more.filter(Boolean).join(" · ")),
+    );
+    const choose = {
+      type: "button",
+      class: "choose",
+      "data-do": "choose",
+      onclick: () => this.#choose(product),
+      "aria-label": `Prepare a drop: ${title}`,
+    };
+    return make(
+      "li",
+      { "data-sku": sku },
+      make("button", choose, picture(images?.[0], title), facts),
+      button,
+    );
   }
 
   #pinButton({ sku, title }, full) {
     const pin = () => this.#pin([...this.#state.pinned.map((one) => one.sku), sku]);
-    return make("button", { type: "button", class: "quiet", "data-do": "pin", disabled: full, onclick: pin, "aria-label": `Pin ${title}` }, "Pin");
+    return make(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "data-do": "pin",
+        disabled: full,
+        onclick: pin,
+        "aria-label": `Pin ${title}`,
+      },
+      "Pin",
+    );
   }
 
   #unpinButton({ sku, title }) {
     const unpin = () => this.#pin(this.#state.pinned.map((one) => one.sku).filter((one) => one !== sku));
-    return make("button", { type: "button", class: "quiet", "data-do": "unpin", onclick: unpin, "aria-label": `Unpin ${title}` }, "Unpin");
+    return make(
+      "button",
+      { type: "button", class: "quiet", "data-do": "unpin", onclick: unpin, "aria-label": `Unpin ${title}` },
+      "Unpin",
+    );
   }
 
   #pin(skus) {
@@ -100,9 +139,19 @@ export class Products {
 
   async #submit(event) {
     event.preventDefault();
-    const { sku, quantity, unit_price: price, limit_per_viewer: limit, hold_seconds: hold } = this.form.elements;
+    const {
+      sku,
+      quantity,
+      unit_price: price,
+      limit_per_viewer: limit,
+      hold_seconds: hold,
+    } = this.form.elements;
     const amount = minorUnits(price.value, this.#state.show.currency);
-    price.setCustomValidity(amount === null ? `An amount in ${this.#state.show.currency}, such as ${decimal(1990, this.#state.show.currency)}` : "");
+    price.setCustomValidity(
+      amount === null
+        ? `An amount in ${this.#state.show.currency}, such as ${decimal(1990, this.#state.show.currency)}`
+        : "",
+    );
     price.addEventListener("input", () => price.setCustomValidity(""), { once: true });
     if (!this.form.reportValidity()) return;
     const submit = this.form.querySelector("[type=submit]");
@@ -124,7 +173,9 @@ export class Products {
 
 /** A variant's name: its product's title with what sets it apart, where the title does not say it already. */
 function nameOf({ title, options }) {
-  const values = Object.values(options ?? {}).filter((value) => value !== "Default Title" && !title.includes(value));
+  const values = Object.values(options ?? {}).filter(
+    (value) => value !== "Default Title" && !title.includes(value),
+  );
   return [title, ...values].join(" · ");
 }
 

@@ -77,7 +77,12 @@ function pin(skus) {
 /** Make a link for one new viewer. */
 async function viewerLink() {
   const sub = `guest-${newId().slice(0, 8)}`;
-  const minted = await change("POST", "/v1/tokens", { sub, role: "viewer", shows: [show], ttl_seconds: VIEWER_LINK_SECONDS });
+  const minted = await change("POST", "/v1/tokens", {
+    sub,
+    role: "viewer",
+    shows: [show],
+    ttl_seconds: VIEWER_LINK_SECONDS,
+  });
   const link = `${location.origin}/watch/${encodeURIComponent(show)}#token=${minted.token}`;
   const place = byId("viewer-link");
   place.querySelector("a").href = link;
@@ -121,7 +126,7 @@ function paint() {
 function paintDrops(status) {
   const place = byId("drops");
   const ordered = state.ordered;
-  for (const [id, row] of rows) if (!state.drops.has(id)) row.element.remove(), rows.delete(id);
+  for (const [id, row] of rows) if (!state.drops.has(id)) (row.element.remove(), rows.delete(id));
   ordered.forEach((drop, index) => {
     if (!rows.has(drop.id)) rows.set(drop.id, new HostDrop(drop, { move: moveDrop, pressed }));
     const row = rows.get(drop.id);
@@ -130,7 +135,9 @@ function paintDrops(status) {
   });
   const none = ordered.length === 0;
   const waits = status === "scheduled" || status === "paused";
-  const words = none ? "No drop yet. Choose a product to prepare the first one." : "Drops can be opened while the show is live.";
+  const words = none
+    ? "No drop yet. Choose a product to prepare the first one."
+    : "Drops can be opened while the show is live.";
   byId("drops-words").hidden = !none && !waits;
   setText(byId("drops-words"), words);
 }

@@ -13,7 +13,8 @@
  *     const reservation = await live.reserve(drop.id, 1);
  *     const order = await live.checkout({ reservations: [reservation.id], payment: { method, token } });
  *
- * @typedef {{state: "connecting"|"live"|"waiting"|"ended", code?: number, reason?: string, retry_at?: number, slot?: boolean}} Connection
+ * @typedef {{state: "connecting"|"live"|"waiting"|"ended", code?: number, reason?: string, retry_at?: number,
+ *   slot?: boolean}} Connection
  *   `waiting` comes back by itself at `retry_at` (this computer's clock, Unix ms; `slot`: a time that the server gave);
  *   `ended` never does.
  */
@@ -50,7 +51,9 @@ export class LiveDropError extends Error {
 
 /** @returns {string} 32 random hexadecimal digits (unlike `randomUUID`, on plain http too). */
 export function newId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
 }
 
 /** Full jitter: anything from nothing to an exponentially growing limit, so that a crowd comes back spread out. */
@@ -163,7 +166,11 @@ export class LiveDrop extends EventTarget {
       if (response.ok) return text === "" ? null : JSON.parse(text);
       const problem = parsed(text);
       const code = problem.code ?? (response.status >= 500 ? "unavailable" : "invalid-message");
-      throw new LiveDropError(code, problem.detail ?? problem.title ?? `The server answered ${response.status}.`, problem);
+      throw new LiveDropError(
+        code,
+        problem.detail ?? problem.title ?? `The server answered ${response.status}.`,
+        problem,
+      );
     } catch (error) {
       if (error instanceof LiveDropError) throw error;
       throw new LiveDropError("unavailable", "The server could not be reached.");
@@ -177,7 +184,8 @@ export class LiveDrop extends EventTarget {
 
   /**
    * Turn reservations into one paid order. Asks with one key for a minute until the answer is known.
-   * @param {{reservations: string[], payment: {method: string, token: string}, email?: string, expected_total?: number}} body
+   * @param {{reservations: string[], payment: {method: string, token: string}, email?: string,
+   *   expected_total?: number}} body
    * @returns {Promise<object>} the order; rejects with `payment-declined`, `total-changed`, `reservation-expired`, …;
    *   a rejection with `unknown` keeps the key: call again with the same body (`pendingCheckout`)
    */
@@ -217,7 +225,10 @@ export class LiveDrop extends EventTarget {
     const message = { ...command, id: newId() };
     return new Promise((resolve, reject) => {
       const unanswered = new LiveDropError("unavailable", "No answer came in time.");
-      const timer = setTimeout(() => this.#settle(message.id, { error: unanswered }), OPERATION_ANSWER_WITHIN_MS);
+      const timer = setTimeout(
+        () => this.#settle(message.id, { error: unanswered }),
+        OPERATION_ANSWER_WITHIN_MS,
+      );
       this.#operations.set(message.id, { message, resolve, reject, timer });
       if (this.connection.state === "live") this.#send(message);
     });
@@ -301,7 +312,10 @@ export class LiveDrop extends EventTarget {
     this.#liveSince = Infinity;
     // The server deals out slots to a returning crowd; our own jitter is for when it could not.
     const slot = Number.isFinite(reason.retry_after_ms);
-    const wait = Math.max(slot ? reason.retry_after_ms : 0, slot && this.#attempt === 0 ? 0 : jitter(this.#attempt));
+    const wait = Math.max(
+      slot ? reason.retry_after_ms : 0,
+      slot && this.#attempt === 0 ? 0 : jitter(this.#attempt),
+    );
     this.#attempt += 1;
     this.#setConnection({ state: "waiting", code, retry_at: Date.now() + wait, slot });
     this.#timers.reconnect = setTimeout(() => this.connect(), wait);

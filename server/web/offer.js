@@ -20,8 +20,14 @@ function offer(kind, label, hint = "", act = null) {
 export function offerOf(drop, state, now, page) {
   const held = state.own(drop.id, "held");
   if (held.length > 0) return heldOffer(drop, held, state, now);
-  if (state.own(drop.id, "paying").length > 0) return offer("paying", "Paying…", "your payment is being worked on");
-  if (page.asking) return offer("asking", "Asking…", page.connection === "live" ? "" : "goes on as soon as you are connected again");
+  if (state.own(drop.id, "paying").length > 0)
+    return offer("paying", "Paying…", "your payment is being worked on");
+  if (page.asking)
+    return offer(
+      "asking",
+      "Asking…",
+      page.connection === "live" ? "" : "goes on as soon as you are connected again",
+    );
   return notHeldOffer(drop, state, now, page);
 }
 
@@ -49,20 +55,25 @@ function notHeldOffer(drop, state, now, page) {
   if (drop.status === "scheduled") return scheduledOffer(drop, now);
   if (drop.status === "countdown") {
     const left = drop.opens_at - now;
-    return left > 0 ? offer("countdown", `Opens in ${countdown(left)}`, limitWords(drop)) : offer("countdown", "Opening…");
+    return left > 0
+      ? offer("countdown", `Opens in ${countdown(left)}`, limitWords(drop))
+      : offer("countdown", "Opening…");
   }
   return soldOutOffer(drop, state) ?? onSaleOffer(drop, state, page);
 }
 
 function scheduledOffer(drop, now) {
   const left = (drop.opens_at ?? 0) - now;
-  return left > 0 ? offer("scheduled", `Opens in ${countdown(left)}`, limitWords(drop)) : offer("scheduled", "Opens soon", limitWords(drop));
+  return left > 0
+    ? offer("scheduled", `Opens in ${countdown(left)}`, limitWords(drop))
+    : offer("scheduled", "Opens soon", limitWords(drop));
 }
 
 /** The reasons for which an open or paused drop has nothing for this viewer. */
 function soldOutOffer(drop, state) {
   const bought = state.own(drop.id, "sold").reduce((sum, { quantity }) => sum + quantity, 0);
-  if (bought > 0 && allowance(drop, state) === 0) return offer("bought", "It is yours", `${bought} bought – the limit per person`);
+  if (bought > 0 && allowance(drop, state) === 0)
+    return offer("bought", "It is yours", `${bought} bought – the limit per person`);
   if (allowance(drop, state) === 0) return offer("limit", "Limit reached", limitWords(drop));
   if (drop.available > 0) return null;
   if (drop.held > 0) return offer("all-held", "Sold out", "some may come back");
@@ -73,7 +84,8 @@ function onSaleOffer(drop, state, page) {
   if (drop.status === "paused") return offer("paused", "Paused", "goes on in a moment");
   if (state.show?.status === "paused") return offer("paused", "The show is paused", "goes on in a moment");
   if (state.show?.status === "scheduled") return offer("scheduled", "The show has not started");
-  if (page.connection === "ended") return offer("offline", "Not connected", "reload the page, or ask for a new link");
+  if (page.connection === "ended")
+    return offer("offline", "Not connected", "reload the page, or ask for a new link");
   const hint = page.connection === "live" ? limitWords(drop) : "asks as soon as you are connected again";
   return offer("open", state.own(drop.id, "sold").length > 0 ? "Take another" : "Take it", hint, "take");
 }
@@ -86,7 +98,11 @@ function closedOffer(drop, state, label) {
 function missedOffer(drop, state) {
   const why = state.missed.get(drop.id);
   if (!why) return null;
-  return offer("missed", "Missed", why === "lapsed" ? "your time to pay ran out" : "it sold out before your turn");
+  return offer(
+    "missed",
+    "Missed",
+    why === "lapsed" ? "your time to pay ran out" : "it sold out before your turn",
+  );
 }
 
 function limitWords(drop) {

@@ -9,7 +9,12 @@ const STOCK = ["available", "held", "sold", "quantity", "revision"];
 const ON_STAGE = new Set(["countdown", "open", "paused"]);
 
 /** A message's effect on the show's own status. */
-const SHOW_STATUS = { "show.started": "live", "show.resumed": "live", "show.paused": "paused", "show.ended": "ended" };
+const SHOW_STATUS = {
+  "show.started": "live",
+  "show.resumed": "live",
+  "show.paused": "paused",
+  "show.ended": "ended",
+};
 /** A message's effect on its drop's status. */
 const DROP_STATUS = {
   "drop.countdown": "countdown",
@@ -106,7 +111,8 @@ export class ShowState {
   /** @returns {object[]} drops as a viewer wants them: on stage, then coming, then over; the newest of each first */
   get ordered() {
     const rank = ({ status }) => (ON_STAGE.has(status) ? 0 : status === "closed" ? 2 : 1);
-    const compare = (one, other) => rank(one) - rank(other) || other.created_at - one.created_at || (one.id < other.id ? 1 : -1);
+    const compare = (one, other) =>
+      rank(one) - rank(other) || other.created_at - one.created_at || (one.id < other.id ? 1 : -1);
     return [...this.drops.values()].sort(compare);
   }
 

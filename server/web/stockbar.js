@@ -34,6 +34,9 @@ export class StockBar {
       this.#numbers[part].setAttribute(`data-${part}`, String(drop[part]));
       setText(this.#numbers[part], drop[part].toLocaleString());
     }
-    this.bar.setAttribute("aria-label", `${drop.available} available, ${drop.held} on hold, ${drop.sold} sold, of ${drop.quantity}`);
+    this.bar.setAttribute(
+      "aria-label",
+      `${drop.available} available, ${drop.held} on hold, ${drop.sold} sold, of ${drop.quantity}`,
+    );
   }
 }

@@ -63,7 +63,8 @@ function announce(message) {
   if (message.type === "drop.countdown") notice(`Opening soon: ${title}`);
   if (message.type === "drop.opened") notice(`Open now: ${title}`, "good");
   if (message.type === "drop.restocked") notice(`More of it: ${title}`, "good");
-  if (message.type === "reservation" && message.reservation.state === "expired") notice("Your time ran out, and it went back to the others.", "bad");
+  if (message.type === "reservation" && message.reservation.state === "expired")
+    notice("Your time ran out, and it went back to the others.", "bad");
 }
 
 function welcomed(message) {
@@ -133,13 +134,14 @@ function paintDrops() {
   const page = { state, now: live.now(), connection: live.connection.state, asking };
   const place = byId("drops");
   const ordered = state.ordered;
-  for (const [id, card] of cards) if (!state.drops.has(id)) card.element.remove(), cards.delete(id);
+  for (const [id, card] of cards) if (!state.drops.has(id)) (card.element.remove(), cards.delete(id));
   ordered.forEach((drop, index) => {
     if (!cards.has(drop.id)) cards.set(drop.id, new DropCard(drop, acts));
     const card = cards.get(drop.id);
     card.update(drop, page);
     // Moving an element takes the focus from it, so only those that stand wrong are moved.
-    if (place.children[index] !== card.element) place.insertBefore(card.element, place.children[index] ?? null);
+    if (place.children[index] !== card.element)
+      place.insertBefore(card.element, place.children[index] ?? null);
   });
   byId("no-drops").hidden = ordered.length > 0;
 }
@@ -154,8 +156,17 @@ function paintPinned() {
 }
 
 function pinnedProduct({ sku, title, unit_price: amount, currency, images }) {
-  const cost = amount === undefined ? null : make("span", { class: "price" }, money(amount, currency ?? state.show.currency, state.show.locale));
-  return make("li", { "data-sku": sku }, picture(images?.[0], title), make("span", { class: "what" }, title), cost);
+  const cost =
+    amount === undefined
+      ? null
+      : make("span", { class: "price" }, money(amount, currency ?? state.show.currency, state.show.locale));
+  return make(
+    "li",
+    { "data-sku": sku },
+    picture(images?.[0], title),
+    make("span", { class: "what" }, title),
+    cost,
+  );
 }
 
 function paintOrders() {
@@ -166,14 +177,26 @@ function paintOrders() {
   if (list.dataset.written === written) return;
   list.dataset.written = written;
   list.replaceChildren(...orders.map(orderLine));
-  sessionStorage.setItem(ordersName, JSON.stringify([...new Set([...rememberedOrders(), ...state.orders.keys()])]));
+  sessionStorage.setItem(
+    ordersName,
+    JSON.stringify([...new Set([...rememberedOrders(), ...state.orders.keys()])]),
+  );
 }
 
 function orderLine(order) {
   const units = (order.lines ?? []).reduce((sum, { quantity }) => sum + quantity, 0);
   const words = `${counted(units, "piece")} · ${state.price(order.total)}`;
-  const status = make("span", { class: "badge", "data-status": order.status }, ORDER_WORDS[order.status] ?? order.status);
-  const open = make("button", { type: "button", class: "order", "data-order": order.id, onclick: () => sheet.show(order) }, make("span", {}, words), status);
+  const status = make(
+    "span",
+    { class: "badge", "data-status": order.status },
+    ORDER_WORDS[order.status] ?? order.status,
+  );
+  const open = make(
+    "button",
+    { type: "button", class: "order", "data-order": order.id, onclick: () => sheet.show(order) },
+    make("span", {}, words),
+    status,
+  );
   return make("li", {}, open);
 }
 

@@ -18,13 +18,16 @@ export function counted(count, one, many = `${one}s`) {
 
 const SENTENCES = {
   "out-of-stock": ({ available }) =>
-    available > 0 ? `Only ${available} left: choose fewer.` : "Somebody was faster: nothing is left right now.",
+    available > 0
+      ? `Only ${available} left: choose fewer.`
+      : "Somebody was faster: nothing is left right now.",
   "limit-reached": () => "You already have as many as one person can take.",
   "drop-not-open": () => "Not open yet.",
   "drop-closed": () => "This drop has closed.",
   "show-not-live": () => "The show is not live right now.",
   "reservation-expired": () => "Your time ran out and the items went back. Nothing was charged.",
-  "payment-declined": () => "The card was declined. Nothing was charged: try another one while your time runs.",
+  "payment-declined": () =>
+    "The card was declined. Nothing was charged: try another one while your time runs.",
   "total-changed": () => "The price has changed. Please look at the new total and pay again.",
   "in-progress": () => "This is still being worked on. One moment.",
   "rate-limited": () => "That was a bit fast. One moment.",
@@ -54,4 +57,10 @@ export const ORDER_WORDS = {
 export const SHOW_WORDS = { scheduled: "Not started", live: "Live", paused: "Paused", ended: "Ended" };
 
 /** @type {Record<string, string>} a drop's status in words */
-export const DROP_WORDS = { scheduled: "Coming up", countdown: "Countdown", open: "Open", paused: "Paused", closed: "Closed" };
+export const DROP_WORDS = {
+  scheduled: "Coming up",
+  countdown: "Countdown",
+  open: "Open",
+  paused: "Paused",
+  closed: "Closed",
+};

@@ -33,8 +33,17 @@ def test_an_address_names_its_driver(given: str, expected: str) -> None:
 
 
 def test_a_directory_means_its_default_file(tmp_path: Path) -> None:
-    """A data directory stands for the file inside it."""
+    """A data directory stands for the file inside it, also before it is made; a file stands for itself."""
     assert address(tmp_path).database == str(tmp_path / FILE_NAME)
+    assert address(tmp_path / "new").database == str(tmp_path / "new" / FILE_NAME)
+    (tmp_path / "books").touch()
+    assert address(tmp_path / "books").database == str(tmp_path / "books")
+
+
+def test_a_new_directory_is_its_owners(tmp_path: Path) -> None:
+    """The folder of the books, with its buyers' addresses, is made closed to other users."""
+    open_engine(address(tmp_path / "new"), connections=1, writes=True).dispose()
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize(

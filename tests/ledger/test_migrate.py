@@ -14,7 +14,7 @@ from sqlalchemy import inspect
 
 from server.ledger import migrate as module
 from server.ledger.engines import address, open_engine
-from server.ledger.migrate import MIGRATIONS, is_current, migrate, revise
+from server.ledger.migrate import MIGRATIONS, is_current, is_empty, migrate, revise
 from server.ledger.tables import metadata
 
 if TYPE_CHECKING:
@@ -38,10 +38,12 @@ def test_the_migrations_build_the_tables_of_the_code(migrated_url: str) -> None:
 def test_migrating_twice_does_it_once(database_url: str) -> None:
     """The first call applies every migration, the second none; only then is the database current."""
     assert not is_current(database_url)
+    assert is_empty(database_url)
     applied = migrate(database_url)
     assert applied == sorted(applied)
     assert applied[0] == "0001"
     assert is_current(database_url)
+    assert not is_empty(database_url)
     assert migrate(database_url) == []
 
 
@@ -58,8 +60,9 @@ def test_processes_that_migrate_at_once_do_it_once(database_url: str) -> None:
 
 
 def test_asking_makes_no_file(tmp_path: Path) -> None:
-    """`is_current` on a missing SQLite file says no and leaves it missing."""
+    """Asking about a missing SQLite file leaves it missing: it is empty and not current."""
     assert not is_current(tmp_path / "books.sqlite3")
+    assert is_empty(tmp_path / "books.sqlite3")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,1 @@
+"""Processes that die, parts that fail, and what must hold all the same."""

@@ -1,0 +1,59 @@
+"""Houses in this very process: the rooms wired to a private Valkey and a SQLite ledger, without doors."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from server import ids
+from server.app import House, build
+from server.ledger.migrate import migrate
+from server.settings import Settings
+from tests.server import SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@asynccontextmanager
+async def house_at(redis_url: str, data: Path, **settings: Any) -> AsyncIterator[House]:
+    """Give a house on this Redis and on the ledger in this folder; several may share both."""
+    migrate(data)
+    house = build(Settings(redis_url=redis_url, data=data, secret=SECRET, **settings))
+    try:
+        yield house
+    finally:
+        await house.aclose()
+
+
+async def live_show(house: House) -> str:
+    """Make a live show and return its id."""
+    show = ids.new_show()
+    await house.shows.create(show, "host", {"title": "A test", "currency": "EUR"})
+    await house.shows.move(show, "start")
+    return show
+
+
+async def open_drop(house: House, show: str, quantity: int = 10, **terms: Any) -> str:
+    """Plan and open a drop and return its id."""
+    drop = ids.new_drop(show)
+    standard = {
+        "sku": "MUG",
+        "title": "Enamel Mug",
+        "unit_price": 1250,
+        "currency": "EUR",
+        "limit_per_viewer": 5,
+        "hold_seconds": 60,
+        "mode": "fifo",
+        "waitlist": True,
+    }
+    await house.drops.create(show, drop, {**standard, **terms}, quantity)
+    await house.drops.open(show, drop)
+    return drop
+
+
+async def numbers(house: House, show: str, drop: str) -> tuple[int, int, int]:
+    """Return (available, held, sold) of a drop."""
+    view = await house.drops.find(show, drop)
+    return view["available"], view["held"], view["sold"]
