@@ -110,5 +110,9 @@ def _check_deadlines(books: Books, holds: Holds, expiring: set[str]) -> None:
     """Note holds that nothing would ever let go, and deadlines of holds that are none any more."""
     kept = {reservation for reservation, hold in holds.items() if hold[3] in KEPT}
     for reservation in sorted(kept ^ expiring):
-        what = "has no deadline" if reservation in kept else "has a deadline and is not held"
-        books[holds[reservation][0]].differences.append(f"reservation {reservation} {what}")
+        if reservation not in holds:  # whose it was is lost; it is told with the show's first drop
+            drop, what = next(iter(books)), "has a deadline and no record"
+        else:
+            drop = holds[reservation][0]
+            what = "has no deadline" if reservation in kept else "has a deadline and is not held"
+        books[drop].differences.append(f"reservation {reservation} {what}")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_FIELDS = 64  # members of one map or list; no command needs a tenth of it
 MAX_NESTING = 16
 SHOWN_VALUE_LENGTH = 40
+SHOWN_REASON_LENGTH = 160  # the validator repeats unknown names, and those are as long as their sender likes
 
 _PATH = re.compile(r" - at `\$?(?P<path>[^`]*)`$")
 
@@ -83,9 +84,9 @@ def explained(error: msgspec.ValidationError, raw: Any) -> Problem:
     text = str(error)
     match = _PATH.search(text)
     if match is None:
-        return invalid(f"{text}.")
+        return invalid(f"{_shortened(text)}.")
     path = match["path"].lstrip(".") or "the message"
-    expectation = text[: match.start()]
+    expectation = _shortened(text[: match.start()])
     shown = _shown(_at(raw, path))
     return invalid(f"{path}: {expectation}" + (f", given {shown}." if shown else "."))
 
@@ -161,6 +162,10 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool | int | float):
         return str(value)[:SHOWN_VALUE_LENGTH]
     return ""
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= SHOWN_REASON_LENGTH else f"{reason[:SHOWN_REASON_LENGTH]}…"
 
 
 def _kind(value: Any) -> str:

@@ -1,0 +1,77 @@
+"""The ledger's copy of the drops follows the shows' logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import select
+
+from server.ledger.tables import drops, log_positions
+from server.inventory.holds import Held
+from server.store.embedded import Embedded
+from tests.houses import house_at, live_show, open_drop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from server.app import House
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    with Embedded.start(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+async def house(valkey: Embedded, tmp_path: Path) -> AsyncIterator[House]:
+    async with house_at(valkey.url, tmp_path) as one:
+        yield one
+
+
+async def recorded(house: House, drop: str) -> tuple[str, int] | None:
+    """Return the status and quantity that the ledger has of a drop."""
+    row = await house.ledger.read(
+        lambda connection: connection.execute(select(drops).where(drops.c.id == drop)).first()
+    )
+    return (row.status, row.quantity) if row else None
+
+
+async def test_the_ledger_has_the_drops_as_they_were_offered(house: House) -> None:
+    """Planned, restocked and closed drops stand in the ledger with their quantity and status; repeating adds nothing."""
+    show = await live_show(house)
+    drop = await open_drop(house, show, 10)
+    recorder = house.recorder()
+    await recorder.record(show)
+    assert await recorded(house, drop) == ("open", 10)
+    await house.drops.restock(show, drop, 5)
+    await house.drops.close(show, drop)
+    await recorder.record(show)
+    await house.recorder().record(show)
+    assert await recorded(house, drop) == ("closed", 15)
+    place = await house.ledger.read(
+        lambda connection: connection.execute(
+            select(log_positions.c.offset).where(log_positions.c.show == show)
+        ).scalar_one()
+    )
+    assert place == 5  # started, scheduled, opened, restocked, closed
+
+
+async def test_an_ended_show_is_retired_once_nothing_is_open(house: House) -> None:
+    """While a unit is held an ended show stays; afterwards all its keys expire within a day, and workers leave it."""
+    show = await live_show(house)
+    drop = await open_drop(house, show, 1)
+    held = await house.holds.reserve(show, "viewer", "op", drop, 1)
+    await house.shows.move(show, "end")
+    assert not await house.shows.retire(show)
+    assert show in await house.shows.active()
+    assert isinstance(held, Held)
+    await house.holds.release(held.reservation["id"], "viewer")
+    assert await house.shows.retire(show)
+    assert show not in await house.shows.active()
+    names = [name async for name in house.client.scan_iter(f"ld:{{{show}}}:*")]
+    assert names
+    for name in names:
+        assert 0 < await house.client.ttl(name) <= 24 * 3600
