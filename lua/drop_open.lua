@@ -1,6 +1,6 @@
 -- purpose: open a drop now, or start its countdown; by the host, or by the clock when its time has come
 -- returns: outcome moved with the drop; not-found, show-not-live, wrong-state; early where the clock came too soon
--- events: drop.countdown | drop.opened; the live stock
+-- events: drop.countdown | drop.opened
 --- @include "answer"
 --- @include "drop_read"
 --- @include "drop_view"

@@ -13,7 +13,7 @@
 local show_key = KEYS[1]  -- hash  offset
 local drops_key = KEYS[2]  -- hash  drop -> terms
 local stock_key = KEYS[3]  -- hash  drop -> numbers
-local restocks_key = KEYS[4]  -- hash  operation -> units added
+local restocks_key = KEYS[4]  -- hash  drop and operation -> units added
 local log_key = KEYS[5]  -- stream  the show's events
 local live_key = KEYS[6]  -- channel  events and live numbers
 local drop = ARGV[1]  -- string  which drop
@@ -21,11 +21,13 @@ local quantity = tonumber(ARGV[2])  -- integer  units to add, at least 1
 local most = tonumber(ARGV[3])  -- integer  units a drop may have
 local operation = ARGV[4]  -- string  the caller's own id of this restock, empty: none
 
+-- A caller's ids are unique per drop only: the same one on another drop is another restock.
+local applied = drop .. ' ' .. operation
 local terms = drop_read(drops_key, drop)
 if not terms then
   return answer('not-found')
 end
-if operation ~= '' and redis.call('HEXISTS', restocks_key, operation) == 1 then
+if operation ~= '' and redis.call('HEXISTS', restocks_key, applied) == 1 then
   return answer('moved', { drop = drop_view(terms, stock_read(stock_key, drop)) })
 end
 if terms.status == 'closed' then
@@ -36,7 +38,7 @@ if stock.quantity + quantity > most then
   return answer('limit-reached', { limit = most, quantity = stock.quantity })
 end
 if operation ~= '' then
-  redis.call('HSET', restocks_key, operation, quantity)
+  redis.call('HSET', restocks_key, applied, quantity)
 end
 stock.available = stock.available + quantity
 stock.quantity = stock.quantity + quantity

@@ -1,6 +1,6 @@
 -- purpose: end a show: its drops are closed; what is held can still be paid until it lapses
 -- returns: outcome moved with the show; not-found; wrong-state where it has ended
--- events: drop.closed for each open drop, then show.ended
+-- events: drop.closed for each drop that was not closed, then show.ended
 --- @include "answer"
 --- @include "drop_end"
 --- @include "log_append"

@@ -7,6 +7,7 @@
 --- @include "now_ms"
 --- @include "show_view"
 --- @include "stock_read"
+--- @include "stock_view"
 local show_key = KEYS[1]  -- hash  epoch, offset
 local drops_key = KEYS[2]  -- hash  drop -> terms
 local stock_key = KEYS[3]  -- hash  drop -> numbers
@@ -36,7 +37,13 @@ if reachable and since < top then
   -- The log reaches back only if nothing between the viewer's place and its first entry was trimmed.
   reachable = #missed == top - since
 end
+local drops = {}
+local flat = redis.call('HGETALL', drops_key)
 if reachable then
+  fields.stocks = {}
+  for i = 1, #flat, 2 do
+    fields.stocks[#fields.stocks + 1] = stock_view(flat[i], stock_read(stock_key, flat[i]))
+  end
   local reply = { answer('recovered', fields), '' }
   for i, entry in ipairs(missed) do
     reply[i + 2] = entry[2][2]
@@ -44,8 +51,6 @@ if reachable then
   return reply
 end
 
-local drops = {}
-local flat = redis.call('HGETALL', drops_key)
 for i = 1, #flat, 2 do
   drops[#drops + 1] = drop_view(cmsgpack.unpack(flat[i + 1]), stock_read(stock_key, flat[i]))
 end

@@ -35,6 +35,7 @@ from server.settings import Settings
 from server.shows.drops import Drops
 from server.shows.shows import Shows
 from server.store.redis import connect, connect_subscriber, reaching, require_supported
+from server.store.redis_clock import RedisClock
 from server.store.scripts import Scripts
 from server.workers.recorder import Recorder
 from server.workers.sweeper import Sweeper
@@ -78,7 +79,7 @@ class House:
         """Return the worker that watches deadlines."""
         pause = self.settings.sweep_ms / 1000
         return Sweeper(
-            client=self.client,
+            clock=RedisClock(self.client),
             shows=self.shows,
             drops=self.drops,
             holds=self.holds,
@@ -120,7 +121,8 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
     house = build(settings)
     hub = Hub(house.scripts, settings)
     subscriber = connect_subscriber(settings.redis_url)
-    ear = Live(house.client, subscriber, hub)
+    clock = RedisClock(house.client)
+    ear = Live(house.client, subscriber, hub, clock)
     hub.ear = ear
     drain = Drain(hub)
     gateway = Gateway(
@@ -128,7 +130,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         tokens=house.tokens,
         shows=house.shows,
         hub=hub,
-        dispatch=Dispatch(house.holds, hub),
+        dispatch=Dispatch(house.holds, hub, clock),
         drain=drain,
         settings=settings,
     )
@@ -145,6 +147,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await require_supported(house.client)
+        await clock.sync()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(subscriber.aclose)
             stack.push_async_callback(house.aclose)

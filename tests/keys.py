@@ -70,7 +70,7 @@ def _complaint(place: str, kind: str, ttl: int, active: set[str]) -> str:
     return f"{place} goes in {ttl} ms, later than a day" if ttl > LONGEST_MS else ""
 
 
-async def assert_no_leaks(redis_url: str) -> None:
+async def assert_no_leaks(redis_url: str, settle_seconds: float = SETTLE_SECONDS) -> None:
     """Assert that the Redis at the URL holds no leaked key; what is half-way gets a few seconds to settle."""
     client = connect(redis_url)
     found: list[str] = []
@@ -80,7 +80,7 @@ async def assert_no_leaks(redis_url: str) -> None:
         return not found
 
     try:
-        await wait_for(clean, "no leaked key", SETTLE_SECONDS)
+        await wait_for(clean, "no leaked key", settle_seconds)
     except AssertionError:
         raise AssertionError("leaked keys:\n" + "\n".join(found)) from None
     finally:

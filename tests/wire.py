@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 LIVE = frozenset({"stock.updated", "viewers.updated", "reactions"})
+NAMES = itertools.count(1001)  # of the viewers of shared shows: everybody is new there
 
 Message = dict[str, Any]
 
@@ -133,6 +135,7 @@ async def stage_of(server: ServerProcess, show: str) -> AsyncIterator[Stage]:
     async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
         stage = Stage(server, http)
         stage.show = show
+        stage._names = NAMES
         yield stage
         listed = await stage.host("GET", f"/v1/shows/{show}/drops")
         for drop in listed.json()["items"]:

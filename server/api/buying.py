@@ -46,7 +46,9 @@ async def reservation(call: Call) -> Answer:
 
 async def release(call: Call) -> Answer:
     """Give the caller's reservation back; repeating changes nothing more."""
-    return Answer(_kept(await call.rooms.holds.release(call.path["reservation"], call.identity.subject)))
+    wanted = call.path["reservation"]
+    _show_of(call, wanted)
+    return Answer(_kept(await call.rooms.holds.release(wanted, call.identity.subject)))
 
 
 async def check_out(call: Call) -> Answer:
@@ -67,12 +69,9 @@ def _request(call: Call) -> Request:
     body: NewCheckout = call.body
     if len(set(body.reservations)) != len(body.reservations):
         raise invalid(f"reservations: {len(body.reservations)} are named, one of them more than once.")
-    shows = {ids.show_of(reservation) for reservation in body.reservations}
-    show = shows.pop()
-    if shows:
+    if len({ids.show_of(reservation) for reservation in body.reservations}) > 1:
         raise invalid("reservations: all of an order belong to one show.")
-    if show is None:
-        raise holds.unknown(body.reservations[0])
+    show = _show_of(call, body.reservations[0])
     provider = call.rooms.methods.provider_of(body.payment.method)
     details: dict[str, Any] = {
         "provider": provider,
@@ -124,11 +123,30 @@ def _kept(outcome: Held | Problem) -> dict[str, Any]:
 
 async def _require_own(call: Call, viewer: str, show: str, what: str) -> None:
     if call.identity.role is Role.VIEWER and viewer == call.identity.subject:
+        _require_show(call, show)
         return
     if call.identity.may(Right.RUN):
         await call.owned_show(show)
         return
     raise Problem(Code.NOT_ALLOWED, f"This {what} is somebody else's.")
+
+
+def _show_of(call: Call, reservation: str) -> str:
+    """Return a reservation's show; raise `not-found` where the id names none, `not-allowed` as `_require_show`."""
+    show = ids.show_of(reservation)
+    if show is None:
+        raise holds.unknown(reservation)
+    _require_show(call, show)
+    return show
+
+
+def _require_show(call: Call, show: str) -> None:
+    """Refuse a buyer whose token is for other shows: a subject is somebody only where the token says so.
+
+    Whoever may mint tokens for one show could otherwise act for the same subject in another.
+    """
+    if not call.identity.covers(show):
+        raise Problem(Code.NOT_ALLOWED, f"The token is not for show {show}.")
 
 
 OPERATIONS: tuple[Operation, ...] = (

@@ -6,6 +6,7 @@ import base64
 import binascii
 from typing import Generic, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from server.protocol.codec import invalid
@@ -22,24 +23,19 @@ class Page(Struct, Generic[T], kw_only=True):
     next_cursor: str | None
 
 
-def cursor(*place: object) -> str:
-    """Return the opaque cursor of a place in a list."""
-    text = "\n".join(str(part) for part in place)
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+def cursor(*place: int | str) -> str:
+    """Return the opaque cursor of a place in a list: its sort keys."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
-def after(text: str | None, parts: int) -> tuple[str, ...] | None:
-    """Return the place that a cursor names, its first part a number; None without one; raise `invalid-message`."""
+def after(text: str | None, kind: type[T]) -> T | None:
+    """Return the place, a tuple of the given type, that a cursor names; None without one; else `invalid-message`."""
     if text is None:
         return None
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        place = tuple(raw.decode().split("\n"))
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        place = ()
-    whole = (
-        len(place) == parts and place[0].isascii() and place[0].isdecimal() and len(place[0]) < len("1" * 16)
-    )
-    if len(text) > MAX_CURSOR_LENGTH or not whole:
-        raise invalid("cursor: not one of ours; take `next_cursor` of the page before as it is.")
-    return place
+        raw = base64.b64decode(
+            text[:MAX_CURSOR_LENGTH] + "=" * (-len(text) % 4), altchars=b"-_", validate=True
+        )
+        return msgspec.json.decode(raw, type=kind)
+    except (binascii.Error, ValueError):
+        raise invalid("cursor: not one of ours; take `next_cursor` of the page before as it is.") from None

@@ -36,8 +36,8 @@ async def create(call: Call) -> Answer:
 async def listed(call: Call) -> Answer:
     """List the shows that the token speaks for, newest first."""
     limit = call.number("limit", PAGE, MAX_PAGE)
-    place = after(call.query.get("cursor"), 1)
-    rows, following = await call.rooms.shows.listed(int(place[0]) if place else None, limit)
+    place = after(call.query.get("cursor"), tuple[str])
+    rows, following = await call.rooms.shows.listed(place[0] if place else None, limit)
     items = [view for view, host in rows if call.identity.covers(view["id"], host)]
     return Answer({"items": items, "next_cursor": cursor(following) if following is not None else None})
 
@@ -94,9 +94,8 @@ async def orders(call: Call) -> Answer:
     """List the show's orders, newest first."""
     await call.show()
     limit = call.number("limit", PAGE, MAX_PAGE)
-    place = after(call.query.get("cursor"), 2)
-    key = (int(place[0]), place[1]) if place else None
-    items = await call.rooms.orders.of_show(call.path["show"], limit, key)
+    place = after(call.query.get("cursor"), tuple[int, str])
+    items = await call.rooms.orders.of_show(call.path["show"], limit, place)
     last = items[-1] if len(items) == limit else None
     return Answer({"items": items, "next_cursor": cursor(last["created_at"], last["id"]) if last else None})
 

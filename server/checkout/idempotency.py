@@ -17,7 +17,9 @@ from server.store.answers import ask
 if TYPE_CHECKING:
     from server.store.scripts import Scripts
 
-RUNNING_MS = 15_000  # longer than a provider call; should one run on, the order id keeps the two from paying twice
+RUNNING_MS = (
+    15_000  # longer than a provider call; should one run on, the order id keeps the two from paying twice
+)
 KEPT_MS = 24 * 3600 * 1000
 MAX_KEY_LENGTH = 255
 

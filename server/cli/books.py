@@ -55,11 +55,11 @@ async def _read(settings: Settings, show: str | None) -> list[AuditedDrop]:
 
 async def _all_shows(shows: Any) -> list[str]:
     found: list[str] = []
-    before: int | None = None
+    after: str | None = None
     while True:
-        page, before = await shows.listed(before, PAGE)
+        page, after = await shows.listed(after, PAGE)
         found += [view["id"] for view, _host in page]
-        if before is None:
+        if after is None:
             return found
 
 

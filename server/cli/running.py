@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -75,10 +75,8 @@ def leaving_quietly() -> Iterator[None]:
     """End without an error on SIGTERM and SIGINT: being told to leave is no failure."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    try:
+    with suppress(Leaving):
         yield
-    except Leaving:
-        pass
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

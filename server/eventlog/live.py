@@ -23,6 +23,7 @@ from server.store.redis import RedisError
 
 if TYPE_CHECKING:
     from server.store.redis import PubSub, Redis
+    from server.store.redis_clock import RedisClock
 
 CHECK_SECONDS = 2.0  # between position checks and echoes
 DEAF_SECONDS = 6.0  # without an echo for so long the subscription is made anew
@@ -59,14 +60,16 @@ class Feed:
 class Live:
     """The process' ear. `follow` and `leave` shows; `run` does the listening until it is cancelled."""
 
-    def __init__(self, client: Redis, subscriber: Redis, listener: Listener) -> None:
+    def __init__(self, client: Redis, subscriber: Redis, listener: Listener, clock: RedisClock) -> None:
         self._client = client
         self._subscriber = subscriber
         self._listener = listener
+        self._clock = clock
         self._feeds: dict[str, Feed] = {}
         self._pubsub: PubSub | None = None
         self._echo = key("echo", gateway=new_gateway())
         self._heard_at = 0.0
+        self._asking = asyncio.Lock()
 
     @property
     def hears(self) -> bool:
@@ -81,18 +84,25 @@ class Live:
         feed = self._feeds.get(show)
         if feed is None:
             feed = self._feeds[show] = Feed(show)
-            if self._pubsub is not None:
-                with suppress(RedisError):
-                    await self._pubsub.ssubscribe(key("live", show=show))
+            await self._ask_for(show)
         async with asyncio.timeout(CONFIRM_SECONDS):
             await feed.ready.wait()
 
     async def leave(self, show: str) -> None:
         """Stop following a show."""
-        followed = self._feeds.pop(show, None) is not None
-        if followed and self._pubsub is not None:
-            with suppress(RedisError):
-                await self._pubsub.sunsubscribe(key("live", show=show))
+        if self._feeds.pop(show, None) is not None:
+            await self._ask_for(show)
+
+    async def _ask_for(self, show: str) -> None:
+        """Subscribe or unsubscribe, as the show is wanted now: whoever came last has decided, in any order."""
+        async with self._asking:
+            if self._pubsub is not None:
+                channel = key("live", show=show)
+                with suppress(RedisError):
+                    if show in self._feeds:
+                        await self._pubsub.ssubscribe(channel)
+                    else:
+                        await self._pubsub.sunsubscribe(channel)
 
     async def run(self) -> None:
         """Listen for ever, subscribing anew after every failure."""
@@ -181,10 +191,11 @@ class Live:
         self._listener.lost(feed.show)
 
     async def _check_for_ever(self) -> None:
-        """Send the echo, and look whether any log is ahead of what was announced."""
+        """Send the echo, look at the clock, and whether any log is ahead of what was announced."""
         while True:
             try:
                 await self._client.spublish(self._echo, b"echo")
+                await self._clock.sync()
                 for feed in list(self._feeds.values()):
                     top = await stream.top(self._client, feed.show)
                     if feed.place is not None and top is not None and top != feed.place:

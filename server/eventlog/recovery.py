@@ -26,6 +26,7 @@ class Joined:
     server_time_at: int
     reservations: list[dict[str, Any]]
     missed: list[Entry]
+    stocks: list[dict[str, Any]]  # the numbers of every drop where recovered: live numbers are not in the log
     snapshot: dict[str, Any] | None
 
     @property
@@ -52,6 +53,7 @@ async def join(scripts: Scripts, show: str, viewer: str, epoch: str, offset: int
         offset=answer["offset"],
         server_time_at=answer["server_time_at"],
         reservations=answer["reservations"],
+        stocks=answer.get("stocks", []),
         missed=[Entry(offset + number, packed) for number, packed in enumerate(reply[2:], start=1)],
         snapshot=snapshot,
     )

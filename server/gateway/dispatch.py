@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from server import metrics
 from server.auth import Identity, Right
-from server.clock import monotonic, now_ms
-from server.errors import Code, Problem
+from server.clock import monotonic
+from server.errors import Code, Problem, unavailable
+from server.ids import show_of
+from server.inventory.holds import unknown
 from server.protocol.commands import (
     AnyCommand,
     Chat,
@@ -25,6 +29,9 @@ from server.protocol.events import Message, error_message
 if TYPE_CHECKING:
     from server.gateway.hub import Hub
     from server.inventory.holds import Held, Holds
+    from server.store.redis_clock import RedisClock
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -38,7 +45,8 @@ class Caller:
 class Dispatch:
     """The commands of a live connection after hello. One answer per command, or none where it has none."""
 
-    def __init__(self, holds: Holds, hub: Hub) -> None:
+    def __init__(self, holds: Holds, hub: Hub, clock: RedisClock) -> None:
+        self._clock = clock
         self._holds = holds
         self._hub = hub
 
@@ -51,6 +59,11 @@ class Dispatch:
         except Problem as problem:
             metrics.COMMANDS.labels(name, problem.code.value).inc()
             return error_message(problem, operation)
+        except Exception:  # a bug costs this command its answer, not the viewer the connection
+            log.exception("command.failed", command=name)
+            metrics.COMMANDS.labels(name, "bug").inc()
+            failed = "The command failed inside the server; its outcome is unknown."
+            return error_message(unavailable(failed), operation)
         metrics.COMMANDS.labels(name, "ok").inc()
         return message
 
@@ -59,11 +72,9 @@ class Dispatch:
             case Reserve():
                 return await self._reserve(caller, command)
             case Release():
-                caller.identity.require(Right.BUY)
-                released = await self._holds.release(command.reservation, caller.identity.subject)
-                return _reservation(command.id, released)
+                return await self._release(caller, command)
             case Ping():
-                pong: Message = {"type": "pong", "server_time_at": now_ms()}
+                pong: Message = {"type": "pong", "server_time_at": self._clock.now_ms()}
                 return pong if command.id is None else {**pong, "id": command.id}
             case React():
                 self._hub.react(caller.show, command.kind, command.count)
@@ -81,6 +92,13 @@ class Dispatch:
         )
         metrics.RESERVATION_SECONDS.observe(monotonic() - began)
         return _reservation(command.id, outcome)
+
+    async def _release(self, caller: Caller, command: Release) -> Message:
+        caller.identity.require(Right.BUY)
+        if show_of(command.reservation) != caller.show:
+            raise unknown(command.reservation)  # the token of this connection speaks for this show only
+        released = await self._holds.release(command.reservation, caller.identity.subject)
+        return _reservation(command.id, released)
 
 
 def _reservation(operation: str, outcome: Held | Problem) -> Message:

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from server.shows.shows import Shows
     from server.store.scripts import Scripts
 
+PROBLEM_JSON = "application/problem+json"  # RFC 9457
+
 log = structlog.get_logger(__name__)
 
 
@@ -78,7 +80,8 @@ class Gateway:
         try:
             codec, host = await self._handshake(websocket, show)
         except Problem as problem:
-            await websocket.send_denial_response(JSONResponse(problem.document(), problem.status))
+            document = JSONResponse(problem.document(), problem.status, media_type=PROBLEM_JSON)
+            await websocket.send_denial_response(document)
             return
         offered = websocket.scope["subprotocols"]
         await websocket.accept(subprotocol=codec.value if offered else None)
@@ -124,7 +127,7 @@ class Gateway:
             await self._listen(websocket, session, viewer, caller, host)
         finally:
             await self._hub.leave(show, viewer)
-            if websocket.client_state is WebSocketState.DISCONNECTED:
+            if not viewer.closing or websocket.client_state is WebSocketState.DISCONNECTED:
                 writer.cancel()
             with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
                 await writer
@@ -251,6 +254,8 @@ def _go_live(viewer: Viewer, joined: recovery.Joined) -> None:
     viewer.offset = joined.offset - len(joined.missed)
     for entry in joined.missed:
         viewer.deliver(Frame(entry.packed, entry.offset))
+    for stock in joined.stocks:
+        viewer.send({"type": "stock.updated", **stock})
     early, viewer.early = viewer.early, []
     for frame in early:
         viewer.deliver(frame)

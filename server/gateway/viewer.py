@@ -52,6 +52,11 @@ class Viewer:
         self._wake = asyncio.Event()
         self._close: tuple[Close, str] | None = None
 
+    @property
+    def closing(self) -> bool:
+        """Whether the connection will be closed by `write`."""
+        return self._close is not None
+
     def send(self, message: Message) -> None:
         """Queue a message for this viewer alone."""
         self._push(self.codec.encode(message))

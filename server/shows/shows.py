@@ -67,12 +67,12 @@ class Shows:
             raise unknown(show)
         return _view(fields), fields[b"host"].decode()
 
-    async def listed(self, before: int | None, limit: int) -> tuple[list[tuple[View, str]], int | None]:
-        """Return shows with their hosts, newest first, created before `before`, and where the next page starts.
+    async def listed(self, after: str | None, limit: int) -> tuple[list[tuple[View, str]], str | None]:
+        """Return shows with their hosts, newest first, behind the show `after`, and the last one of a full page.
 
         Shows whose keys are gone (a day after their end) are dropped from the list on the way.
         """
-        rows = await reads.newest(self._client, key("shows"), before, limit, "listing shows")
+        rows = await reads.newest(self._client, key("shows"), after, limit, "listing shows")
         with reaching("reading the shows"):
             async with self._client.pipeline(transaction=False) as pipe:
                 for show, _created in rows:
@@ -82,7 +82,7 @@ class Shows:
             if gone:
                 await self._client.zrem(key("shows"), *gone)
         shows = [(_view(fields), fields[b"host"].decode()) for fields in found if fields]
-        return shows, rows[-1][1] if len(rows) == limit else None
+        return shows, rows[-1][0] if len(rows) == limit else None
 
     async def active(self) -> list[str]:
         """Return the shows that workers look after: all that are not yet retired."""

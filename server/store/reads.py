@@ -44,13 +44,17 @@ async def due(client: Redis, name: str, until: int, limit: int, what: str) -> li
     return [member.decode() for member in cast("list[bytes]", found)]
 
 
-async def newest(
-    client: Redis, name: str, before: int | None, limit: int, what: str
-) -> list[tuple[str, int]]:
-    """Return up to `limit` members of a sorted set with their scores, below `before`, highest first."""
-    top = "+inf" if before is None else f"({before}"
+async def newest(client: Redis, name: str, after: str | None, limit: int, what: str) -> list[tuple[str, int]]:
+    """Return up to `limit` members of a sorted set with their scores, highest first, from behind `after` on.
+
+    A member that is no longer there has nothing behind it.
+    """
     with reaching(what):
-        found = await client.zrevrangebyscore(name, top, "-inf", start=0, num=limit, withscores=True)
+        rank = -1 if after is None else await client.zrevrank(name, after)
+        if rank is None:
+            return []
+        start = int(cast("int", rank)) + 1
+        found = await client.zrevrange(name, start, start + limit - 1, withscores=True)
     return [(member.decode(), int(score)) for member, score in cast("list[tuple[bytes, float]]", found)]
 
 

@@ -15,7 +15,6 @@ from server import metrics
 from server.clock import monotonic
 from server.errors import Problem
 from server.inventory.holds import SWEEP_LIMIT
-from server.store.redis import reaching
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from server.inventory.holds import Holds
     from server.shows.drops import Drops
     from server.shows.shows import Shows
-    from server.store.redis import Redis
+    from server.store.redis_clock import RedisClock
 
 RESUME_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
@@ -38,14 +37,14 @@ class Sweeper:
     def __init__(  # noqa: PLR0913  each is a room of its own
         self,
         *,
-        client: Redis,
+        clock: RedisClock,
         shows: Shows,
         drops: Drops,
         holds: Holds,
         checkout: Checkout,
         pause_seconds: float,
     ) -> None:
-        self._client = client
+        self._clock = clock
         self._shows = shows
         self._drops = drops
         self._holds = holds
@@ -70,7 +69,7 @@ class Sweeper:
             await asyncio.sleep(max(0.0, pause - (monotonic() - began)))
 
     async def _tick(self, show: str) -> None:
-        await self._drops.due(show, await self._now())
+        await self._drops.due(show, await self._clock.sync())
         while True:
             swept = await self._holds.sweep(show)
             if swept.lapsed:
@@ -78,11 +77,6 @@ class Sweeper:
                 metrics.SWEEP_LAG_SECONDS.observe(swept.lag_ms / 1000)
             if swept.lapsed < SWEEP_LIMIT:
                 return
-
-    async def _now(self) -> int:
-        with reaching("asking the store for the time"):
-            seconds, micros = await self._client.time()
-        return int(seconds) * 1000 + int(micros) // 1000
 
 
 async def _guarded(show: str, work: Callable[[str], Awaitable[object]]) -> None:

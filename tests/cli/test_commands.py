@@ -38,7 +38,7 @@ def test_a_token_stands_alone_on_stdout(beside: ServerProcess) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1
     identity = beside.tokens.verify(done.stdout.strip())
-    assert (identity.subject, identity.role, identity.shows) == ("ann", Role.VIEWER, {"sh_a", "sh_b"})
+    assert (identity.subject, identity.role, identity.shows) == ("ann", Role.VIEWER, frozenset({"sh_a", "sh_b"}))
 
 
 def test_a_feed_is_imported_with_its_rejected_rows(beside: ServerProcess, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from server.cli import main
 from server.errors import Code, Problem
 from server.inventory.holds import Held, Holds
-from server.store import lua, scripts
+from server.store import lua, reads, scripts
 from server.store.answers import unpacked
 from server.store.keys import key
 
@@ -30,7 +30,9 @@ async def reserve(
     self: Holds, show: str, viewer: str, operation: str, drop: str, quantity: int
 ) -> Held | Problem:
     """Look first, take later: two steps where one belongs."""
-    available = unpacked(await self._client.hget(key("stock", show=show), drop))[0]
+    stock = await reads.field(self._client, key("stock", show=show), drop, "looking at the stock")
+    assert stock is not None
+    available = unpacked(stock)[0]
     if available < quantity:
         return Problem(Code.OUT_OF_STOCK, f"Asked for {quantity}, {available} available.", available=available)
     return await atomic(self, show, viewer, operation, drop, quantity)  # type: ignore[misc,no-any-return]  # the method taken off its class
@@ -49,6 +51,6 @@ def without_check(folder: Path) -> Path:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         taken_apart = without_check(Path(scratch))
-        scripts.lua_folder = lambda: taken_apart
+        scripts.lua_folder = lambda: taken_apart  # type: ignore[attr-defined]  # where Scripts looks it up
         Holds.reserve = reserve  # type: ignore[method-assign]  # the point of this module
         main()

@@ -1,0 +1,1 @@
+"""Load on a real server: viewers and a host under Locust, the audit of the books after it, and benchmarks."""

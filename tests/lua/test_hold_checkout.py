@@ -1,0 +1,132 @@
+"""hold_checkout: reservations claimed for one order, all or nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lua.scene import LEASE_MS, PRICE, PROVIDER_MS
+
+if TYPE_CHECKING:
+    from tests.lua.scene import Scene
+
+
+async def test_claimed(scene: Scene) -> None:
+    """All reservations are being paid, the order's first step is recorded with its lines, and the viewer hears it."""
+    first, second = await scene.opened(5), await scene.opened(5, unit_price=400, sku="LAMP", title="Lamp")
+    paid = [await scene.held(first, "ann", 2), await scene.held(second)]
+    async with scene.watched() as told:
+        answer = await scene.run("hold_checkout", **scene.claiming(*paid))
+    order = answer["order"]
+    assert (answer["outcome"], order["id"], order["viewer"]) == ("claimed", "or_1", "ann")
+    assert (order["step"], order["total"], order["currency"]) == ("claimed", 2 * PRICE + 400, "EUR")
+    assert order["deadline_at"] == order["created_at"] + PROVIDER_MS
+    lines = [(line["sku"], line["title"], line["drop"], line["quantity"]) for line in order["lines"]]
+    assert lines == [("MUG", "Mug", first, 2), ("LAMP", "Lamp", second, 1)]
+    assert [line["reservation"] for line in order["lines"]] == paid
+    assert order == await scene.order("or_1")
+    assert await scene.lease("or_1") == order["created_at"] + LEASE_MS
+    assert told.states == [(reservation, "paying") for reservation in paid]
+    assert told.stocks == []
+    assert [await scene.numbers(drop) for drop in (first, second)] == [(3, 2, 0), (4, 1, 0)]
+
+
+@pytest.mark.parametrize("hold_seconds", [1, 60])
+async def test_its_deadline_is_the_later_one(scene: Scene, hold_seconds: int) -> None:
+    """The units cannot lapse before the provider's time is over, nor before their own deadline."""
+    drop = await scene.opened(hold_seconds=hold_seconds)
+    reservation = await scene.held(drop)
+    await scene.claimed(reservation)
+    own = (await scene.hold(reservation))["expires_at"]
+    provider = (await scene.order("or_1"))["deadline_at"]
+    assert await scene.deadline(reservation) == max(own, provider)
+
+
+async def test_the_expected_total(scene: Scene) -> None:
+    """The claim goes through at the total that the viewer was shown, and at no other."""
+    drop = await scene.opened()
+    reservation = await scene.held(drop, quantity=2)
+    wrong = scene.claiming(reservation, expected_total=PRICE)
+    changed = {"outcome": "total-changed", "current_total": 2 * PRICE}
+    assert await scene.refused("hold_checkout", **wrong) == changed
+    right = scene.claiming(reservation, expected_total=2 * PRICE)
+    assert (await scene.run("hold_checkout", **right))["outcome"] == "claimed"
+
+
+async def test_resumed(scene: Scene) -> None:
+    """The same order again is found as far as it has come, and whether somebody still works on it."""
+    reservation = await scene.held(await scene.opened())
+    await scene.authorized(reservation)
+    again = await scene.refused("hold_checkout", **scene.claiming(reservation))
+    assert (again["outcome"], again["leased"]) == ("resumed", True)
+    assert again["order"] == await scene.order("or_1")
+    await scene.client.zadd(scene.key("pending"), {"or_1": await scene.now() - 1})
+    later = await scene.refused("hold_checkout", **scene.claiming(reservation))
+    assert (later["outcome"], later["leased"]) == ("resumed", False)
+
+
+async def test_done(scene: Scene) -> None:
+    """An order that was sold and settled is done, however often it is asked for."""
+    reservation = await scene.held(await scene.opened())
+    await scene.sold(reservation)
+    await scene.run("order_settle", order="or_1", viewer="ann", view={})
+    assert await scene.refused("hold_checkout", **scene.claiming(reservation)) == {"outcome": "done"}
+
+
+async def test_all_or_nothing(scene: Scene) -> None:
+    """One reservation that cannot be paid keeps all the others as they are."""
+    drop = await scene.opened()
+    good, lapsed = await scene.held(drop), await scene.held(drop)
+    await scene.lapsed(lapsed)
+    refused = await scene.refused("hold_checkout", **scene.claiming(good, lapsed))
+    expires_at = (await scene.hold(lapsed))["expires_at"]
+    assert refused == {"outcome": "reservation-expired", "reservation": lapsed, "expires_at": expires_at}
+    assert (await scene.hold(good))["state"] == "held"
+
+
+async def test_reservation_expired(scene: Scene) -> None:
+    """What was released, or lapsed whether swept or not, cannot be paid."""
+    drop = await scene.opened()
+    released, swept, unswept = [await scene.held(drop) for _ in range(3)]
+    await scene.run("hold_release", reservation=released, viewer="ann")
+    await scene.lapsed(swept)
+    await scene.run("hold_sweep", limit=1)
+    await scene.lapsed(unswept)
+    for reservation in (released, swept, unswept):
+        refused = await scene.refused("hold_checkout", **scene.claiming(reservation))
+        assert (refused["outcome"], refused["reservation"]) == ("reservation-expired", reservation)
+
+
+async def test_in_progress(scene: Scene) -> None:
+    """What another order is paying cannot be claimed."""
+    reservation = await scene.held(await scene.opened())
+    await scene.claimed(reservation)
+    refused = await scene.refused("hold_checkout", **scene.claiming(reservation, order="or_2"))
+    assert refused == {"outcome": "in-progress", "reservation": reservation}
+
+
+async def test_wrong_state(scene: Scene) -> None:
+    """What another order has bought cannot be claimed, neither alone nor beside others."""
+    drop = await scene.opened()
+    sold, good = await scene.held(drop), await scene.held(drop)
+    await scene.sold(sold)
+    await scene.run("order_settle", order="or_1", viewer="ann", view={})
+    wrong = {"outcome": "wrong-state", "reservation": sold, "state": "sold"}
+    assert await scene.refused("hold_checkout", **scene.claiming(good, sold, order="or_2")) == wrong
+    assert await scene.refused("hold_checkout", **scene.claiming(sold, good)) == wrong
+
+
+async def test_not_allowed(scene: Scene) -> None:
+    """Nobody pays what is somebody else's, not even beside something of their own."""
+    drop = await scene.opened()
+    mine, theirs = await scene.held(drop, "ann"), await scene.held(drop, "bob")
+    refused = await scene.refused("hold_checkout", **scene.claiming(mine, theirs))
+    assert refused == {"outcome": "not-allowed", "reservation": theirs}
+
+
+async def test_not_found(scene: Scene) -> None:
+    """What was never reserved cannot be paid."""
+    await scene.opened()
+    refused = await scene.refused("hold_checkout", **scene.claiming("rs_none"))
+    assert refused == {"outcome": "not-found", "reservation": "rs_none"}

@@ -1,0 +1,64 @@
+"""hold_sweep: the units of lapsed reservations go back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.lua.scene import Scene
+
+
+async def test_swept(scene: Scene) -> None:
+    """All that lapsed goes back in one step: each viewer hears theirs, everybody the numbers once per drop."""
+    first, second = await scene.opened(5), await scene.opened(5)
+    lapsing = [await scene.held(first, "ann", 2), await scene.held(first, "bob"), await scene.held(second)]
+    staying = await scene.held(second, "bob")
+    await scene.lapsed(*lapsing)
+    async with scene.watched() as told:
+        answer = await scene.run("hold_sweep", limit=10)
+    assert (answer["outcome"], answer["lapsed"]) == ("swept", 3)
+    assert 1000 <= answer["lag_ms"] < 60_000
+    assert answer["next_at"] == (await scene.hold(staying))["expires_at"]
+    assert (await scene.numbers(first), await scene.numbers(second)) == ((5, 0, 0), (4, 1, 0))
+    assert sorted(told.states) == sorted((reservation, "expired") for reservation in lapsing)
+    assert sorted(viewer for viewer, _ in told.private) == ["ann", "ann", "bob"]
+    assert {stock["drop_id"]: stock["available"] for stock in told.stocks} == {first: 5, second: 4}
+    assert len(told.stocks) == 2
+    assert told.kinds == []
+    assert await scene.figure("unmet_demand") == 4
+
+
+async def test_nothing_to_sweep(scene: Scene) -> None:
+    """With nothing lapsed nothing is written, and the answer says when the next is due."""
+    drop = await scene.opened()
+    assert await scene.refused("hold_sweep", limit=10) == {
+        "outcome": "swept",
+        "lapsed": 0,
+        "lag_ms": 0,
+        "next_at": 0,
+    }
+    reservation = await scene.held(drop)
+    answer = await scene.refused("hold_sweep", limit=10)
+    assert (answer["lapsed"], answer["next_at"]) == (0, (await scene.hold(reservation))["expires_at"])
+
+
+async def test_one_step_is_bounded(scene: Scene) -> None:
+    """A sweep takes the oldest up to its limit; the next one takes the rest."""
+    drop = await scene.opened(9)
+    for _ in range(5):
+        await scene.lapsed(await scene.held(drop))
+    assert [(await scene.run("hold_sweep", limit=2))["lapsed"] for _ in range(4)] == [2, 2, 1, 0]
+    assert await scene.numbers(drop) == (9, 0, 0)
+
+
+async def test_what_is_being_paid_has_its_providers_time(scene: Scene) -> None:
+    """A reservation that is being paid lapses at the provider's deadline, not at its own."""
+    drop = await scene.opened(5)
+    reservation = await scene.held(drop)
+    await scene.claimed(reservation)
+    await scene.refused("hold_sweep", limit=10)
+    await scene.lapsed(reservation)
+    assert (await scene.run("hold_sweep", limit=10))["lapsed"] == 1
+    hold = await scene.hold(reservation)
+    assert (hold["state"], hold["order"]) == ("expired", "")
+    assert await scene.numbers(drop) == (5, 0, 0)

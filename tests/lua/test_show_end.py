@@ -1,0 +1,58 @@
+"""show_end: its drops are closed, then the show; what is held can still be paid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.lua.scene import Scene
+
+
+async def test_moved(scene: Scene) -> None:
+    """Every drop that was not closed is closed first, each with its numbers, and no planned move is left."""
+    opened = await scene.opened(3)
+    await scene.held(opened, quantity=2)
+    planned = await scene.planned(5, opens_at=2_000_000_000_000, closes_at=2_000_000_000_001)
+    closed = await scene.opened()
+    await scene.moved("drop_close", drop=closed, by="host")
+    async with scene.watched() as told:
+        moved = await scene.moved("show_end")
+    assert moved["show"]["status"] == "ended"
+    assert told.kinds == ["drop.closed", "drop.closed", "show.ended"]
+    stocks = {event["drop_id"]: event["stock"] for event in told.events[:2]}
+    assert {drop: stock["available"] for drop, stock in stocks.items()} == {opened: 1, planned: 5}
+    assert moved["show"]["ended_at"] == told.events[-1]["at"]
+    assert [(await scene.terms(drop))["status"] for drop in (opened, planned, closed)] == ["closed"] * 3
+    assert not await scene.client.exists(scene.key("due"))
+
+
+async def test_what_is_held_can_be_paid(scene: Scene) -> None:
+    """A reservation outlives its show: it is sold after the end."""
+    drop = await scene.opened(3)
+    reservation = await scene.held(drop)
+    await scene.moved("show_end")
+    await scene.sold(reservation)
+    assert await scene.numbers(drop) == (2, 0, 1)
+
+
+@pytest.mark.parametrize("scripts", [(), ("show_start",), ("show_start", "show_pause")])
+async def test_from_every_state(scene: Scene, scripts: tuple[str, ...]) -> None:
+    """A show can be ended whether it is scheduled, live or paused."""
+    await scene.created()
+    for script in scripts:
+        await scene.moved(script)
+    await scene.moved("show_end")
+
+
+async def test_not_found(scene: Scene) -> None:
+    """A show that is not there cannot end."""
+    assert await scene.refused("show_end") == {"outcome": "not-found"}
+
+
+async def test_wrong_state(scene: Scene) -> None:
+    """A show ends once."""
+    await scene.live()
+    await scene.moved("show_end")
+    assert await scene.refused("show_end") == {"outcome": "wrong-state", "state": "ended"}

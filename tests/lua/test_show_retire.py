@@ -1,0 +1,54 @@
+"""show_retire: everything of an ended show goes a day later, once nothing can change any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from server.shows.shows import KEPT_AFTER_END_MS
+from server.store.keys import SHOW_KEYS, key
+from tests.keys import leaks
+
+if TYPE_CHECKING:
+    from tests.lua.scene import Scene
+
+
+async def test_retired(scene: Scene) -> None:
+    """Every key of the show, one of every kind there is, gets a TTL of a day."""
+    drop = await scene.opened(5)
+    order = await scene.sold(await scene.held(drop, "ann"))
+    await scene.moved("drop_restock", drop=drop, quantity=1, most=99, operation="more")
+    await scene.run("viewer_present", here=["ann"], left=[], lease_ms=60_000)
+    await scene.run("reaction_add", added={"heart": 2}, most=16)
+    await scene.run("order_settle", order=order, viewer="ann", view={"id": order})
+    await scene.moved("show_end")
+    there = {place.decode().rpartition(":")[2] for place in await scene.dump()}
+    assert there == set(SHOW_KEYS) - {"expiry", "due", "orders", "pending"}
+    assert await scene.run("show_retire", keep_ms=KEPT_AFTER_END_MS) == {"outcome": "retired"}
+    for place in await scene.dump():
+        assert 0 < await scene.client.pttl(place) <= KEPT_AFTER_END_MS
+    await scene.client.srem(key("active"), scene.show)
+    assert await leaks(scene.client) == []
+
+
+async def test_it_names_every_kind_of_key(scene: Scene) -> None:
+    """No kind of a show's keys was forgotten in the script."""
+    assert set(SHOW_KEYS) == set(scene.scripts["show_retire"].keys)
+
+
+@pytest.mark.parametrize("state", ["live", "held", "unsettled"])
+async def test_unfinished(scene: Scene, state: str) -> None:
+    """A show that has not ended, or in which a unit is held or an order unsettled, stays as it is."""
+    drop = await scene.opened(5)
+    if state != "live":
+        reservation = await scene.held(drop)
+        if state == "unsettled":
+            await scene.sold(reservation)
+        await scene.moved("show_end")
+    assert await scene.refused("show_retire", keep_ms=1000) == {"outcome": "unfinished"}
+
+
+async def test_gone(scene: Scene) -> None:
+    """A show that is not there needs nothing more."""
+    assert await scene.refused("show_retire", keep_ms=1000) == {"outcome": "gone"}
