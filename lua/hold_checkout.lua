@@ -30,7 +30,7 @@ if record then
 end
 
 local now = now_ms()
-local lines, held, total, sold = {}, {}, 0, 0
+local lines, held, total, sold = {}, {}, 0, {}
 for i, reservation in ipairs(reservations) do
   local hold = hold_read(holds_key, reservation)
   if not hold then
@@ -40,7 +40,7 @@ for i, reservation in ipairs(reservations) do
     return answer('not-allowed', { reservation = reservation })
   end
   if hold.state == 'sold' and hold.order == order then
-    sold = sold + 1
+    sold[#sold + 1] = reservation
   elseif hold.state == 'sold' then
     return answer('wrong-state', { reservation = reservation, state = 'sold' })
   elseif hold.state == 'paying' then
@@ -56,11 +56,11 @@ for i, reservation in ipairs(reservations) do
   }
   total = total + hold.quantity * hold.unit_price
 end
-if sold == #reservations then
+if #sold == #reservations then
   return answer('done')
 end
-if sold > 0 then
-  return answer('wrong-state', { reservation = reservations[1], state = 'sold' })
+if #sold > 0 then
+  return answer('wrong-state', { reservation = sold[1], state = 'sold' })
 end
 if expected_total >= 0 and expected_total ~= total then
   return answer('total-changed', { current_total = total })

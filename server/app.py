@@ -7,11 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
+from server import metrics
 from server.api import buying, catalog, drops, ops, pages, shows, tokens
 from server.api.failures import exception_handlers
 from server.api.headers import SecureHeaders
@@ -41,9 +43,13 @@ from server.workers.recorder import Recorder
 from server.workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from server.store.redis import Redis
+
+RESTART_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
 
 OPERATIONS = (
     *catalog.OPERATIONS,
@@ -151,10 +157,10 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         async with AsyncExitStack() as stack:
             stack.push_async_callback(subscriber.aclose)
             stack.push_async_callback(house.aclose)
-            running = [ear.run(), hub.run()]
+            jobs = {"ear": ear.run, "hub": hub.run}
             if work:
-                running += [house.sweeper().run(), house.recorder().run()]
-            tasks = [asyncio.create_task(job) for job in running]
+                jobs |= {"sweeper": house.sweeper().run, "recorder": house.recorder().run}
+            tasks = [asyncio.create_task(keep_running(name, job)) for name, job in jobs.items()]
             try:
                 yield
             finally:
@@ -201,10 +207,24 @@ async def work(settings: Settings) -> None:
     try:
         await require_supported(house.client)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(house.sweeper().run())
-            tasks.create_task(house.recorder().run())
+            tasks.create_task(keep_running("sweeper", house.sweeper().run))
+            tasks.create_task(keep_running("recorder", house.recorder().run))
     finally:
         await house.aclose()
+
+
+async def keep_running(name: str, job: Callable[[], Awaitable[None]]) -> None:
+    """Run a job that never ends by itself; should a bug end it, say so and start it again after a pause.
+
+    Without its sweeper a server would go on selling and strand what is not paid: worse than a repeated error.
+    """
+    while True:
+        try:
+            await job()
+        except Exception:
+            metrics.JOBS_DIED.labels(name).inc()
+            log.exception("job.died", job=name)
+        await asyncio.sleep(RESTART_SECONDS)
 
 
 def _cross_origin(settings: Settings) -> list[Middleware]:

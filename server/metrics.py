@@ -42,6 +42,12 @@ EVENTS = Counter("livedrop_events_total", "Events of the log received, by type",
 DELIVERIES = Counter(
     "livedrop_deliveries_total", "Messages handed to viewers' connections", registry=REGISTRY
 )
+JOBS_DIED = Counter(
+    "livedrop_jobs_died_total",
+    "Background jobs ended by an error and started again",
+    ["job"],
+    registry=REGISTRY,
+)
 CLOSED = Counter(
     "livedrop_closed_total", "Connections closed by us, by close code", ["code"], registry=REGISTRY
 )

@@ -13,6 +13,7 @@ from server.protocol.shapes import (
     MAX_RESERVATION_QUANTITY,
     MAX_UNIT_PRICE,
     Identifier,
+    Order,
     Quantity,
     UnixMs,
 )
@@ -22,9 +23,14 @@ MAX_HOLD_SECONDS = 86_400
 MAX_PINNED = 3
 MAX_RESERVATIONS_PER_ORDER = 20
 
-Title = Annotated[str, Meta(min_length=1, max_length=200)]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
-Locale = Annotated[str, Meta(min_length=2, max_length=35)]
+# Text without control characters: PostgreSQL holds no NUL, and a line break belongs in no header of a mail.
+# `$` alone would let one pass at the end.
+ONE_LINE = r"^[^\x00-\x1f\x7f]*(?!\n)$"
+EMAIL = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+(?!\n)$"
+
+Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=ONE_LINE)]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}(?!\n)$")]
+Locale = Annotated[str, Meta(min_length=2, max_length=35, pattern=ONE_LINE)]
 Units = Annotated[int, Meta(ge=1, le=MAX_DROP_QUANTITY)]
 Moment = Annotated[int, Meta(ge=0, le=10**14)]
 
@@ -79,21 +85,21 @@ class NewReservation(Struct, kw_only=True):
 class PaymentChoice(Struct, kw_only=True):
     """How the buyer pays; the token is the provider's own."""
 
-    method: Annotated[str, Meta(min_length=1, max_length=32)]
-    token: Annotated[str, Meta(min_length=1, max_length=255)]
+    method: Annotated[str, Meta(min_length=1, max_length=32, pattern=ONE_LINE)]
+    token: Annotated[str, Meta(min_length=1, max_length=255, pattern=ONE_LINE)]
 
 
 class Address(Struct, kw_only=True, omit_defaults=True):
     """Where to send it."""
 
-    name: Annotated[str, Meta(max_length=200)] = ""
-    line1: Annotated[str, Meta(max_length=200)] = ""
-    line2: Annotated[str, Meta(max_length=200)] = ""
-    city: Annotated[str, Meta(max_length=100)] = ""
-    region: Annotated[str, Meta(max_length=100)] = ""
-    postal_code: Annotated[str, Meta(max_length=20)] = ""
-    country: Annotated[str, Meta(max_length=2)] = ""
-    phone: Annotated[str, Meta(max_length=40)] = ""
+    name: Annotated[str, Meta(max_length=200, pattern=ONE_LINE)] = ""
+    line1: Annotated[str, Meta(max_length=200, pattern=ONE_LINE)] = ""
+    line2: Annotated[str, Meta(max_length=200, pattern=ONE_LINE)] = ""
+    city: Annotated[str, Meta(max_length=100, pattern=ONE_LINE)] = ""
+    region: Annotated[str, Meta(max_length=100, pattern=ONE_LINE)] = ""
+    postal_code: Annotated[str, Meta(max_length=20, pattern=ONE_LINE)] = ""
+    country: Annotated[str, Meta(max_length=2, pattern=ONE_LINE)] = ""
+    phone: Annotated[str, Meta(max_length=40, pattern=ONE_LINE)] = ""
 
 
 class NewCheckout(Struct, kw_only=True):
@@ -101,10 +107,16 @@ class NewCheckout(Struct, kw_only=True):
 
     reservations: Annotated[list[Identifier], Meta(min_length=1, max_length=MAX_RESERVATIONS_PER_ORDER)]
     payment: PaymentChoice
-    email: Annotated[str, Meta(max_length=254, pattern="^[^@ ]+@[^@ ]+$")] | None = None
+    email: Annotated[str, Meta(max_length=254, pattern=EMAIL)] | None = None
     shipping_address: Address | None = None
     locale: Locale | None = None
     expected_total: Annotated[int, Meta(ge=0)] | None = None
+
+
+class CheckedOut(Struct, kw_only=True):
+    """The order that a checkout made, or goes on with."""
+
+    order: Order
 
 
 class NewToken(Struct, kw_only=True):

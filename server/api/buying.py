@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from server import ids, metrics
-from server.api.bodies import NewCheckout, NewReservation, PaymentMethod
+from server.api.bodies import CheckedOut, NewCheckout, NewReservation, PaymentMethod
 from server.api.http import Answer, Call, Keyed, Operation
 from server.api.paging import Page
 from server.auth import Right, Role
@@ -197,10 +197,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "Pay reservations as one order",
         check_out,
         Right.BUY,
-        dict[str, Order],
+        CheckedOut,
         body=NewCheckout,
         status=201,
-        also={202: dict[str, Order]},
+        also={202: CheckedOut},
         keyed=Keyed.REQUIRED,
         problems=(
             Code.NOT_FOUND,

@@ -15,6 +15,7 @@ from server.protocol.codec import invalid
 from server.protocol.shapes import Drop, Product
 
 MOVES = (Code.NOT_FOUND, Code.WRONG_STATE)
+FURTHER = {"open": (Code.SHOW_NOT_LIVE,), "restock": (Code.LIMIT_REACHED,)}
 
 
 async def create(call: Call) -> Answer:
@@ -115,7 +116,7 @@ def _moved(verb: str, handler: Any, summary: str, body: Any = None, *, optional:
         body=body,
         optional_body=optional,
         keyed=Keyed.ACCEPTED,
-        problems=(*MOVES, Code.SHOW_NOT_LIVE) if verb == "open" else MOVES,
+        problems=(*MOVES, *FURTHER.get(verb, ())),
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from server import metrics
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 65_536
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
-UNDECIDED = frozenset({Code.UNAVAILABLE, Code.RATE_LIMITED, Code.IN_PROGRESS, Code.IDEMPOTENCY_MISMATCH})
+# Answers that a key does not keep: nothing was decided, or only who asked was looked at.
+UNDECIDED = frozenset(
+    {Code.UNAVAILABLE, Code.RATE_LIMITED, Code.IN_PROGRESS, Code.IDEMPOTENCY_MISMATCH, Code.NOT_ALLOWED}
+)
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -156,9 +160,11 @@ async def _carry_out(operation: Operation, rooms: Rooms, request: Request) -> Re
     if call.key is None:
         return _response(await operation.handler(call))
     run = await rooms.idempotency.begin(
-        identity.subject, operation.method, request.url.path, call.key, _canonical(operation, raw)
+        identity.subject, operation.method, request.url.path, call.key, _canonical(operation, call.query, raw)
     )
     if isinstance(run, Stored):
+        if "show" in call.path:
+            await call.show()  # a repeat is told no more than its token allows
         kind = JSON if run.status < min(meaning.status for meaning in TABLE.values()) else PROBLEM_JSON
         return Response(run.body, run.status, {"Idempotent-Replayed": "true"}, media_type=kind)
     return await _run_once(operation, call, run, rooms.idempotency)
@@ -193,11 +199,14 @@ async def _read(request: Request, limit: int) -> bytes:
     """Return the body; refuse it as soon as it is known to be larger than `limit` bytes."""
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise Problem(Code.PAYLOAD_TOO_LARGE, f"The body is larger than {limit} bytes.")
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise Problem(Code.PAYLOAD_TOO_LARGE, f"The body is larger than {limit} bytes.")
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise invalid(f"The caller left after {size} bytes of the body.") from None
     return b"".join(chunks)
 
 
@@ -221,8 +230,9 @@ def decoded(raw: bytes, kind: type[T]) -> T:
         raise explained(error, value) from None
 
 
-def _canonical(operation: Operation, raw: bytes) -> bytes:
-    """Return the body in a form that is equal for equal JSON, whatever its spaces and the order of its fields."""
+def _canonical(operation: Operation, query: dict[str, str], raw: bytes) -> bytes:
+    """Return what is asked in a form that is equal for equal JSON, whatever its spaces and the order of its fields."""
+    asked = msgspec.json.encode(query, order="sorted") if query else b""
     if operation.body in {None, bytes} or not raw.strip():
-        return raw
-    return msgspec.json.encode(msgspec.json.decode(raw), order="sorted")
+        return asked + raw
+    return asked + msgspec.json.encode(msgspec.json.decode(raw), order="sorted")

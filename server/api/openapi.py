@@ -128,7 +128,7 @@ def _responses(operation: Operation, known: dict[str, Any]) -> dict[str, Any]:
     if operation.query:
         codes.append(Code.INVALID_MESSAGE)
     if operation.keyed is not Keyed.NO:
-        codes += [Code.IN_PROGRESS, Code.IDEMPOTENCY_MISMATCH]
+        codes += [Code.INVALID_MESSAGE, Code.IN_PROGRESS, Code.IDEMPOTENCY_MISMATCH]
     if operation.keyed is Keyed.REQUIRED:
         codes.append(Code.IDEMPOTENCY_KEY_REQUIRED)
     by_status: dict[int, list[str]] = {}

@@ -19,7 +19,7 @@ from server.errors import Problem
 from server.eventlog import stream
 from server.ids import new_gateway
 from server.store.keys import key
-from server.store.redis import RedisError
+from server.store.redis import RedisError, reaching
 
 if TYPE_CHECKING:
     from server.store.redis import PubSub, Redis
@@ -194,7 +194,8 @@ class Live:
         """Send the echo, look at the clock, and whether any log is ahead of what was announced."""
         while True:
             try:
-                await self._client.spublish(self._echo, b"echo")
+                with reaching("sending the echo"):
+                    await self._client.spublish(self._echo, b"echo")
                 await self._clock.sync()
                 for feed in list(self._feeds.values()):
                     top = await stream.top(self._client, feed.show)

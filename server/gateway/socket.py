@@ -87,8 +87,9 @@ class Gateway:
         await websocket.accept(subprotocol=codec.value if offered else None)
         metrics.CONNECTIONS.inc()
         try:
-            with suppress(WebSocketDisconnect, RuntimeError):
-                await self._converse(websocket, codec, show, host)
+            with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+                async with asyncio.timeout(None) as patience:
+                    await self._converse(websocket, codec, show, host, patience)
         finally:
             metrics.CONNECTIONS.dec()
 
@@ -105,7 +106,9 @@ class Gateway:
         _view, host = await self._shows.find(show)
         return codec, host
 
-    async def _converse(self, websocket: WebSocket, codec: Codec, show: str, host: str) -> None:
+    async def _converse(
+        self, websocket: WebSocket, codec: Codec, show: str, host: str, patience: asyncio.Timeout
+    ) -> None:
         session = Session(codec, RateLimit(self._settings.messages_per_second, self._settings.message_burst))
         hello = await self._hello(websocket, session)
         if hello is None:
@@ -118,6 +121,7 @@ class Gateway:
             return
         viewer = Viewer(websocket, codec, identity.subject, self._settings.viewer_buffer_bytes)
         viewer.counts = identity.role is Role.VIEWER
+        viewer.patience = patience
         caller = Caller(show, identity)
         writer = asyncio.create_task(viewer.write())
         try:
@@ -125,6 +129,9 @@ class Gateway:
             if self._drain.leaving:
                 viewer.close(CLOSE_LEAVING, "server is leaving", retry_after_ms=1000)
             await self._listen(websocket, session, viewer, caller, host)
+        except asyncio.CancelledError:
+            writer.cancel()
+            raise
         finally:
             await self._hub.leave(show, viewer)
             if not viewer.closing or websocket.client_state is WebSocketState.DISCONNECTED:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from server.protocol.events import Message
 
 MAX_REASON_BYTES = 123  # RFC 6455 section 5.5
+CLOSE_SECONDS = 10.0  # time that a closed connection has to take what was sent; then it is forgotten
 
 
 def close_reason(code: Close, text: str, retry_after_ms: int | None) -> str:
@@ -45,6 +46,7 @@ class Viewer:
         self.counts = False  # whether it is one of the show's viewers: hosts and moderators are not
         self.offset = -1  # the newest event it has; -1 while it joins and everything waits in `early`
         self.early: list[Frame] = []
+        self.patience: asyncio.Timeout | None = None  # bounds the connection's life once it is closed
         self._websocket = websocket
         self._buffer_bytes = buffer_bytes
         self._queue: deque[bytes] = deque()
@@ -78,6 +80,8 @@ class Viewer:
             self._close = (code, close_reason(code, text, retry_after_ms))
             metrics.CLOSED.labels(str(int(code))).inc()
             self._wake.set()
+            if self.patience is not None:  # a peer that reads nothing would never let the close frame out
+                self.patience.reschedule(asyncio.get_running_loop().time() + CLOSE_SECONDS)
 
     def _push(self, data: bytes) -> None:
         if self._close is not None:

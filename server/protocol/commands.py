@@ -66,7 +66,7 @@ class LeaveWaitlist(Command, tag="waitlist.leave", frozen=True):
 class React(Command, tag="react", frozen=True):
     """Applaud; there is no answer."""
 
-    kind: Annotated[str, Meta(min_length=1, max_length=16, pattern="^[a-z0-9_-]+$")]
+    kind: Annotated[str, Meta(min_length=1, max_length=16, pattern=r"^[a-z0-9_-]+(?!\n)$")]
     count: Annotated[int, Meta(ge=1, le=MAX_REACTIONS_AT_ONCE)] = 1
 
 

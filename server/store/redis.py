@@ -8,6 +8,7 @@ ours (a bug in a script, a wrong type) is not translated: it must be seen.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
@@ -135,23 +136,35 @@ class reaching:  # noqa: N801  reads as a word: `with reaching("reserve"): await
     """A context that turns failures of Redis into the `unavailable` Problem; `what` opens its sentence.
 
     A plain context, fit to be held over an `await`. Errors that are bugs of ours pass through as they are.
+
+    It also brings back cancellations that were swallowed inside: redis-py sends under `asyncio.wait_for`, and before
+    Python 3.12 that forgets a cancellation which comes as the sending ends. A worker would run on for ever.
     """
 
-    __slots__ = ("what",)
+    __slots__ = ("_cancellations", "what")
 
     def __init__(self, what: str) -> None:
         self.what = what
+        self._cancellations = 0
 
     def __enter__(self) -> None:
-        """Nothing has to be prepared."""
+        self._cancellations = _cancellations()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if (error is None or isinstance(error, Exception)) and _cancellations() > self._cancellations:
+            raise asyncio.CancelledError
         if isinstance(error, Exception):
             problem = meaning(error, self.what)
             if problem is not None:
                 raise problem from error
+
+
+def _cancellations() -> int:
+    """Return how often the running task was asked to stop and has not yet done so."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 async def require_supported(client: Redis) -> None:

@@ -9,15 +9,17 @@ import { countdown, ORDER_WORDS, sentence } from "./words.js";
 const OK_CARD = { method: "card", token: "tok_ok" };
 const DECLINED_CARD = { method: "card", token: "tok_declined" };
 const ASK_ORDER_EVERY_MS = 2000;
+const URGENT_MS = 15_000;
 const UNSETTLED = new Set(["confirming", "requires_action"]);
 
 export class CheckoutSheet {
   #live;
   #state;
   #changed;
-  #step = "form"; // form | paying | unknown | done
+  #step = "form"; // form | paying | unknown | done; a form without anything to pay shows as "gone"
   #order = null;
   #follows = new Set();
+  #asksFor = []; // the reservations that the form has shown last
 
   /**
    * @param {import("./livedrop.js").LiveDrop} live @param {import("./show.js").ShowState} state
@@ -79,8 +81,10 @@ export class CheckoutSheet {
   /** Bring the open sheet up to date. */
   paint() {
     if (!this.dialog.open) return;
-    this.dialog.dataset.step = this.#step;
+    const gone = this.#step === "form" && this.#held().length === 0;
+    this.dialog.dataset.step = gone ? "gone" : this.#step;
     if (this.#step === "done") this.#paintOrder();
+    else if (gone) this.#paintGone();
     else this.#paintForm();
   }
 
@@ -90,20 +94,27 @@ export class CheckoutSheet {
 
   #paintForm() {
     const held = this.#step === "form" ? this.#held() : this.#asked();
+    this.#asksFor = held;
     const total =
       this.#step === "form" ? sumOf(held) : (this.#live.pendingCheckout?.expected_total ?? sumOf(held));
     fill(byId("checkout-lines"), held, (one) => this.#line(one));
     setText(byId("checkout-total"), this.#state.price(total));
     const left = Math.min(...held.map(({ expires_at: at }) => at)) - this.#live.now();
-    const timed = this.#step === "form" && held.length > 0;
-    setText(byId("checkout-left"), timed ? `Pay within ${countdown(left)}` : "");
+    setText(byId("checkout-left"), this.#step === "form" ? `Pay within ${countdown(left)}` : "");
+    byId("checkout-left").classList.toggle("urgent", left < URGENT_MS);
     setText(byId("pay-ok-amount"), this.#state.price(total));
-    const idle = this.#step === "form" && held.length > 0;
-    for (const id of ["pay-ok", "pay-declined", "email"]) byId(id).disabled = !idle;
+    for (const id of ["pay-ok", "pay-declined", "email"]) byId(id).disabled = this.#step !== "form";
     byId("pay-again").hidden = this.#step !== "unknown";
-    if (this.#step === "form" && held.length === 0 && byId("checkout-message").textContent === "") {
-      this.#say("Nothing is on hold for you any more. Nothing was charged.", "bad");
-    }
+  }
+
+  /** There is nothing to pay any more: say why, and offer the way back alone. */
+  #paintGone() {
+    const lapsed = this.#asksFor.some(({ expires_at: at }) => at <= this.#live.now());
+    const words = lapsed
+      ? sentence({ code: "reservation-expired" })
+      : "Nothing is on hold for you any more. Nothing was charged.";
+    this.#say(words, "bad");
+    if (!this.dialog.contains(document.activeElement)) byId("checkout-back").focus();
   }
 
   /** The reservations of the payment under way, whatever their clock says meanwhile. */

@@ -59,13 +59,15 @@ export class DropCard {
     setText(this.state, stateWords(drop, now));
     setText(this.label, offer.label);
     setText(this.hint, offer.hint);
-    this.take.disabled = offer.act === null;
+    // Not `disabled`: who waits for the opening with the keyboard must not lose the button under the finger.
+    this.take.setAttribute("aria-disabled", String(offer.act === null));
     this.take.style.setProperty("--left", String(this.#timeLeft(state, now)));
     this.stock.update(drop);
     this.#updateQuantity(state, offer);
     const held = state.own(drop.id, "held").reduce((sum, { quantity }) => sum + quantity, 0);
     setText(this.release, held > 1 ? "Give them back" : "Give it back");
     this.more.hidden = drop.status !== "open" || this.#takable === 0;
+    if (held === 0 && this.own.contains(document.activeElement)) this.take.focus();
     this.own.hidden = held === 0;
   }
 
@@ -141,6 +143,6 @@ export class DropCard {
 function stateWords(drop, now) {
   const closing = drop.closes_at - now;
   if (drop.status === "open" && closing > 0) return `Open – closes in ${countdown(closing)}`;
-  if (drop.status === "open" && drop.available === 0) return drop.held > 0 ? "All taken for now" : "Sold out";
+  if (drop.status === "open" && drop.available === 0) return drop.held > 0 ? "None free right now" : "Sold out";
   return DROP_WORDS[drop.status] ?? drop.status;
 }

@@ -49,7 +49,7 @@ export class HostDrop {
     this.badge.dataset.status = drop.status === "open" && drop.available === 0 ? "sold-out" : drop.status;
     setText(this.badge, badgeWords(drop, now));
     setText(this.price, state.price(drop.unit_price));
-    setText(this.terms, `${drop.limit_per_viewer} per viewer · ${drop.hold_seconds} s to pay`);
+    setText(this.terms, `${drop.sku} · ${drop.limit_per_viewer} per viewer · ${drop.hold_seconds} s to pay`);
     this.stock.update(drop);
     const shown = SHOWN[drop.status] ?? [];
     for (const [move, button] of this.#buttons) {
@@ -79,7 +79,7 @@ export class HostDrop {
     );
     this.restocking = make(
       "form",
-      { class: "group restock", novalidate: true },
+      { class: "restock", novalidate: true },
       this.more,
       this.#button("restock", "Restock"),
     );
@@ -96,8 +96,7 @@ export class HostDrop {
       this.starting,
       this.#button("pause", "Pause"),
       this.#button("resume", "Resume", {}, "primary"),
-      this.restocking,
-      this.#closer(),
+      make("span", { class: "group last" }, this.restocking, this.#closer()),
     );
     return make(
       "article",
@@ -145,6 +144,6 @@ function badgeWords(drop, now) {
   if (drop.status === "countdown") return `Opens in ${countdown(drop.opens_at - now)}`;
   if (drop.status === "scheduled")
     return drop.opens_at > now ? `Opens in ${countdown(drop.opens_at - now)}` : "Prepared";
-  if (drop.status === "open" && drop.available === 0) return drop.held > 0 ? "All taken" : "Sold out";
+  if (drop.status === "open" && drop.available === 0) return drop.held > 0 ? "All on hold" : "Sold out";
   return DROP_WORDS[drop.status] ?? drop.status;
 }

@@ -44,8 +44,9 @@ export class Figures {
     }
   }
 
-  /** Ask for the figures; without an answer the old ones stay, marked as such. */
+  /** Ask for the figures; without an answer the old ones stay, marked as such. Only a host may: others have to leave. */
   async load() {
+    if (this.#live.connection.state === "ended") return;
     try {
       const figures = await this.#live.request("GET", this.#path);
       for (const [name, , write] of FIGURES) {
@@ -56,8 +57,9 @@ export class Figures {
       byId("metrics").classList.remove("stale");
       if (this.#orders !== null && figures.orders !== this.#orders) this.#ordersChanged();
       this.#orders = figures.orders;
-    } catch {
+    } catch (error) {
       byId("metrics").classList.add("stale");
+      if (error.code === "not-allowed") this.#live.disconnect("This link does not allow to run the show.");
     }
   }
 }

@@ -2,6 +2,7 @@
 
 import { byId, make, notice, picture, setText } from "./dom.js";
 import { decimal, minorUnits, money } from "./money.js";
+import { nameOf } from "./words.js";
 
 const SHOWN = 12;
 const SEARCH_AFTER_MS = 200;
@@ -26,6 +27,10 @@ export class Products {
     this.#acts = acts;
     this.form = byId("new-drop");
     this.form.addEventListener("submit", (event) => this.#submit(event));
+    this.form.querySelector(".close").addEventListener("click", () => {
+      this.form.hidden = true;
+      byId("product-query").focus();
+    });
     byId("product-query").addEventListener("input", () => {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.search(), SEARCH_AFTER_MS);
@@ -55,17 +60,18 @@ export class Products {
     const isPinned = ({ sku }) => pinned.some((one) => one.sku === sku);
     refill(byId("products"), [this.#found, pinned.map(({ sku }) => sku)], () =>
       this.#found.map((product) =>
-        this.#row(product, isPinned(product) ? null : this.#pinButton(product, full)),
+        this.#row(product, isPinned(product) ? this.#unpinButton(product) : this.#pinButton(product, full)),
       ),
     );
     refill(byId("pinned"), pinned, () =>
       pinned.map((product) => this.#row(product, this.#unpinButton(product))),
     );
+    byId("no-pinned").hidden = pinned.length > 0;
     setText(byId("pinned-count"), `${pinned.length} of ${MOST_PINNED}`);
   }
 
   #row(product, button) {
-    const { sku, title, unit_price: price, currency, images, inventory_quantity: stock } = product;
+    const { sku, unit_price: price, currency, images, inventory_quantity: stock } = product;
     const more = [
       money(price, currency, this.#state.show.locale),
       stock === undefined ? null : `${stock} in stock`,
@@ -82,17 +88,18 @@ export class Products {
       class: "choose",
       "data-do": "choose",
       onclick: () => this.#choose(product),
-      "aria-label": `Prepare a drop: ${title}`,
+      "aria-label": `Prepare a drop: ${nameOf(product)}`,
     };
     return make(
       "li",
       { "data-sku": sku },
-      make("button", choose, picture(images?.[0], title), facts),
+      make("button", choose, picture(images?.[0], product.title), facts),
       button,
     );
   }
 
-  #pinButton({ sku, title }, full) {
+  #pinButton(product, full) {
+    const { sku } = product;
     const pin = () => this.#pin([...this.#state.pinned.map((one) => one.sku), sku]);
     return make(
       "button",
@@ -102,17 +109,25 @@ export class Products {
         "data-do": "pin",
         disabled: full,
         onclick: pin,
-        "aria-label": `Pin ${title}`,
+        title: full ? `${MOST_PINNED} are pinned: unpin one of them first` : null,
+        "aria-label": `Pin ${nameOf(product)}`,
       },
       "Pin",
     );
   }
 
-  #unpinButton({ sku, title }) {
+  #unpinButton(product) {
+    const { sku } = product;
     const unpin = () => this.#pin(this.#state.pinned.map((one) => one.sku).filter((one) => one !== sku));
     return make(
       "button",
-      { type: "button", class: "quiet", "data-do": "unpin", onclick: unpin, "aria-label": `Unpin ${title}` },
+      {
+        type: "button",
+        class: "quiet",
+        "data-do": "unpin",
+        onclick: unpin,
+        "aria-label": `Unpin ${nameOf(product)}`,
+      },
       "Unpin",
     );
   }
@@ -169,14 +184,6 @@ export class Products {
     );
     submit.disabled = false;
   }
-}
-
-/** A variant's name: its product's title with what sets it apart, where the title does not say it already. */
-function nameOf({ title, options }) {
-  const values = Object.values(options ?? {}).filter(
-    (value) => value !== "Default Title" && !title.includes(value),
-  );
-  return [title, ...values].join(" · ");
 }
 
 function refill(list, from, makeAll) {

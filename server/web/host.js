@@ -5,7 +5,7 @@ import { HostDrop } from "./host-drops.js";
 import { Figures, Orders } from "./host-figures.js";
 import { Products } from "./host-products.js";
 import { LiveDrop, newId } from "./livedrop.js";
-import { paintConnection, paintNoToken, showOfPage, tokenOfPage } from "./page.js";
+import { doubtShow, paintConnection, paintNoToken, revealShow, showOfPage, tokenOfPage } from "./page.js";
 import { ShowState } from "./show.js";
 import { SHOW_WORDS } from "./words.js";
 
@@ -16,6 +16,12 @@ const TRIES = 4;
 const TRY_AGAIN_AFTER_MS = 700;
 /** Which moves the show's status allows. */
 const MOVES = { scheduled: ["start"], live: ["pause", "end"], paused: ["resume", "end"], ended: [] };
+
+/** Why drops do not sell in a show of this status. */
+const WAITING = {
+  scheduled: "Drops can be opened once the show has started.",
+  paused: "The show is paused: nothing can be taken until it goes on.",
+};
 
 const show = showOfPage();
 const token = tokenOfPage("host", show);
@@ -91,6 +97,18 @@ async function viewerLink() {
   place.querySelector("input").select();
 }
 
+/** Copy the link; where the browser does not let a page do that, select it for the host to copy. */
+async function copyLink() {
+  const field = byId("viewer-link").querySelector("input");
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+    notice("Copied. Each link is for one viewer.", "good");
+  } catch {
+    notice("The link is selected: copy it from there.");
+  }
+}
+
 function wireShowActions() {
   for (const button of byId("show-actions").querySelectorAll("button")) {
     const move = button.dataset.do;
@@ -98,6 +116,9 @@ function wireShowActions() {
     if (move === "end") askOnce(button, "End for everybody?", run);
     else button.addEventListener("click", run);
   }
+  const link = byId("viewer-link");
+  link.querySelector("[data-do=copy]").addEventListener("click", copyLink);
+  link.querySelector(".close").addEventListener("click", () => (link.hidden = true));
 }
 
 function paintSoon() {
@@ -110,6 +131,7 @@ function paint() {
   painting = false;
   paintConnection(live.connection);
   if (!state.show) return;
+  revealShow();
   const { title, status } = state.show;
   document.title = `${title} – host`;
   setText(byId("title"), title);
@@ -119,6 +141,7 @@ function paint() {
   for (const button of byId("show-actions").querySelectorAll("button:not([data-do=viewer-link])")) {
     button.hidden = !MOVES[status]?.includes(button.dataset.do);
   }
+  byId("catalog").hidden = status === "ended";
   paintDrops(status);
   products.paint();
 }
@@ -133,13 +156,9 @@ function paintDrops(status) {
     row.update(drop, state, live.now());
     if (place.children[index] !== row.element) place.insertBefore(row.element, place.children[index] ?? null);
   });
-  const none = ordered.length === 0;
-  const waits = status === "scheduled" || status === "paused";
-  const words = none
-    ? "No drop yet. Choose a product to prepare the first one."
-    : "Drops can be opened while the show is live.";
-  byId("drops-words").hidden = !none && !waits;
-  setText(byId("drops-words"), words);
+  const words = ordered.length > 0 ? WAITING[status] : "No drop yet. Choose a product to prepare the first one.";
+  byId("drops-words").hidden = !words;
+  setText(byId("drops-words"), words ?? "");
 }
 
 if (show && token) {
@@ -156,6 +175,7 @@ if (show && token) {
   products.search();
   setInterval(paintSoon, TICK_MS);
   setInterval(() => document.hidden || figures.load(), FIGURES_EVERY_MS);
+  doubtShow(live, show);
   live.connect();
 } else {
   paintNoToken();

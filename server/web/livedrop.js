@@ -98,6 +98,7 @@ export class LiveDrop extends EventTarget {
     /** @type {Connection} */
     this.connection = { state: "connecting" };
     globalThis.addEventListener("online", () => this.#wake());
+    globalThis.addEventListener("offline", () => this.connection.state === "live" && this.#ping());
     globalThis.document?.addEventListener("visibilitychange", () => document.hidden || this.#wake());
   }
 
@@ -120,9 +121,9 @@ export class LiveDrop extends EventTarget {
     socket.onclose = ({ code, reason }) => socket === this.#socket && this.#lost(code, parsed(reason));
   }
 
-  /** Close for good. What still waits for an answer is rejected as `unavailable`. */
-  disconnect() {
-    this.#end(1000, "closed by this page");
+  /** Close for good. What still waits for an answer is rejected as `unavailable`. @param {string} [reason] */
+  disconnect(reason = "Disconnected.") {
+    this.#end(1000, reason);
   }
 
   /**
@@ -230,7 +231,9 @@ export class LiveDrop extends EventTarget {
         OPERATION_ANSWER_WITHIN_MS,
       );
       this.#operations.set(message.id, { message, resolve, reject, timer });
-      if (this.connection.state === "live") this.#send(message);
+      if (this.connection.state !== "live") return;
+      this.#send(message);
+      if (!this.#timers.life) this.#expectLife();
     });
   }
 
@@ -358,6 +361,7 @@ export class LiveDrop extends EventTarget {
 
   #lifeSeen() {
     clearTimeout(this.#timers.life);
+    this.#timers.life = 0;
   }
 
   /** The network or the reader is back: find out at once whether the socket still lives. */

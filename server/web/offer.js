@@ -76,7 +76,7 @@ function soldOutOffer(drop, state) {
     return offer("bought", "It is yours", `${bought} bought – the limit per person`);
   if (allowance(drop, state) === 0) return offer("limit", "Limit reached", limitWords(drop));
   if (drop.available > 0) return null;
-  if (drop.held > 0) return offer("all-held", "Sold out", "some may come back");
+  if (drop.held > 0) return offer("all-held", "All on hold", "what is not paid comes back");
   return missedOffer(drop, state) ?? offer("sold-out", "Sold out");
 }
 
@@ -86,8 +86,10 @@ function onSaleOffer(drop, state, page) {
   if (state.show?.status === "scheduled") return offer("scheduled", "The show has not started");
   if (page.connection === "ended")
     return offer("offline", "Not connected", "reload the page, or ask for a new link");
-  const hint = page.connection === "live" ? limitWords(drop) : "asks as soon as you are connected again";
-  return offer("open", state.own(drop.id, "sold").length > 0 ? "Take another" : "Take it", hint, "take");
+  const again = state.own(drop.id, "sold").length > 0;
+  const limit = again ? `${allowance(drop, state)} more for you` : limitWords(drop);
+  const hint = page.connection === "live" ? limit : "asks as soon as you are connected again";
+  return offer("open", again ? "Take another" : "Take it", hint, "take");
 }
 
 function closedOffer(drop, state, label) {

@@ -28,6 +28,7 @@ export function tokenOfPage(page, show) {
   return sessionStorage.getItem(name);
 }
 
+const LEFT = 1000; // the close code of a page that leaves by itself
 const ENDED = {
   3500: "This link is no longer valid. Ask for a new one.",
   3501: "This page and the server do not understand each other. Reload the page.",
@@ -42,12 +43,36 @@ export function paintConnection(connection) {
   setText(element, connectionWords(connection));
 }
 
-function connectionWords({ state, code, retry_at: retryAt }) {
+function connectionWords({ state, code, reason, retry_at: retryAt }) {
   if (state === "live") return "Connected";
-  if (state === "ended") return ENDED[code] ?? "Disconnected. Reload the page to come back.";
+  if (state === "ended") return ENDED[code] ?? (code === LEFT ? reason : "Disconnected. Reload the page to come back.");
   if (state === "connecting") return "Connecting…";
   const left = retryAt - Date.now();
   return left > 1000 ? `Connection lost – back in ${countdown(left)}` : "Reconnecting…";
+}
+
+/** Let those parts appear that say something of the show: it is known now. */
+export function revealShow() {
+  document.body.classList.add("knows-show");
+}
+
+/**
+ * A refused handshake tells a page nothing. Where the first one fails, ask whether the show exists at all.
+ * @param {import("./livedrop.js").LiveDrop} live @param {string} show
+ */
+export function doubtShow(live, show) {
+  const doubt = async ({ detail }) => {
+    if (detail.state === "connecting") return;
+    live.removeEventListener("connection", doubt);
+    if (detail.state !== "waiting") return;
+    const path = `/v1/shows/${encodeURIComponent(show)}`;
+    const error = await live.request("GET", path).then(
+      () => null,
+      (refusal) => refusal,
+    );
+    if (error?.code === "not-found") live.disconnect("There is no such show. Please check the link.");
+  };
+  live.addEventListener("connection", doubt);
 }
 
 /** Say that the page was opened without a token, or with the path alone. */

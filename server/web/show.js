@@ -40,8 +40,6 @@ export class ShowState {
     this.capped = new Set();
     /** @type {Map<string, object>} this viewer's orders by id */
     this.orders = new Map();
-    /** Drop ids whose stock numbers were told since the last welcome. */
-    this.fresh = new Set();
   }
 
   /** Take one message of the protocol in. Messages of other types change nothing. */
@@ -116,15 +114,20 @@ export class ShowState {
     return [...this.drops.values()].sort(compare);
   }
 
+  /** @returns {string | undefined} the picture of what the show is about: the drop on stage, else what is pinned */
+  get featured() {
+    const onStage = this.ordered.filter(({ status }) => ON_STAGE.has(status));
+    const pictures = [...onStage.map(({ image }) => image), ...this.pinned.map(({ images }) => images?.[0])];
+    return pictures.find(Boolean);
+  }
+
   #welcome({ snapshot, reservations, server_time_at: now }) {
-    this.fresh.clear();
     this.#replaceMine(snapshot?.reservations ?? reservations ?? [], now);
     if (!snapshot) return;
     this.show = snapshot.show;
     this.viewers = snapshot.viewers ?? 0;
     this.pinned = snapshot.pinned ?? [];
     this.drops = new Map((snapshot.drops ?? []).map((drop) => [drop.id, drop]));
-    for (const id of this.drops.keys()) this.fresh.add(id);
   }
 
   /** Sold ones stay, remembered from orders; of the others the server's list is the whole truth. */
@@ -148,7 +151,6 @@ export class ShowState {
   }
 
   #putStock(id, stock) {
-    this.fresh.add(id);
     const known = this.drops.get(id);
     if (!known || stock.revision < known.revision) return;
     for (const name of STOCK) if (stock[name] !== undefined) known[name] = stock[name];

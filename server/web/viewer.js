@@ -1,17 +1,15 @@
 /** The viewer's page: watch, take, pay. Everything that it shows comes from the show's state and the server's clock. */
 
 import { CheckoutSheet } from "./checkout.js";
-import { byId, make, notice, picture, setText } from "./dom.js";
+import { byId, make, notice, picture, setText, webAddress } from "./dom.js";
 import { DropCard } from "./drops.js";
 import { LiveDrop } from "./livedrop.js";
 import { money } from "./money.js";
-import { paintConnection, paintNoToken, showOfPage, tokenOfPage } from "./page.js";
+import { doubtShow, paintConnection, paintNoToken, revealShow, showOfPage, tokenOfPage } from "./page.js";
 import { ShowState } from "./show.js";
-import { counted, countdown, ORDER_WORDS, sentence, SHOW_WORDS } from "./words.js";
+import { counted, countdown, nameOf, ORDER_WORDS, sentence, SHOW_WORDS } from "./words.js";
 
 const TICK_MS = 200;
-/** After a recovery, stock numbers that nobody has told us are asked for within this time. */
-const ASK_STOCK_WITHIN_MS = 3000;
 /** Events made up for after a break are applied, but no longer announced. */
 const STALE_NEWS_MS = 10_000;
 
@@ -63,23 +61,14 @@ function announce(message) {
   if (message.type === "drop.countdown") notice(`Opening soon: ${title}`);
   if (message.type === "drop.opened") notice(`Open now: ${title}`, "good");
   if (message.type === "drop.restocked") notice(`More of it: ${title}`, "good");
-  if (message.type === "reservation" && message.reservation.state === "expired")
+  // An open sheet says it itself.
+  if (message.type === "reservation" && message.reservation.state === "expired" && !sheet.dialog.open)
     notice("Your time ran out, and it went back to the others.", "bad");
 }
 
-function welcomed(message) {
+function welcomed() {
   sheet.resume();
   for (const id of rememberedOrders()) if (!state.orders.has(id)) fetchOrder(id);
-  if (message.recovered) setTimeout(askStock, ASK_STOCK_WITHIN_MS * (0.3 + 0.7 * Math.random()));
-}
-
-/** Live numbers are not part of the log, so a recovery may leave a quiet drop with old ones. */
-async function askStock() {
-  const open = [...state.drops.values()].filter(({ status }) => status !== "closed");
-  if (open.every(({ id }) => state.fresh.has(id))) return;
-  const drops = await live.request("GET", `/v1/shows/${encodeURIComponent(show)}/drops`).catch(() => null);
-  for (const drop of drops?.items ?? []) state.putDrop(drop);
-  paintSoon();
 }
 
 function rememberedOrders() {
@@ -105,6 +94,7 @@ function paint() {
   painting = false;
   paintConnection(live.connection);
   if (!state.show) return;
+  revealShow();
   paintShow();
   paintDrops();
   paintPinned();
@@ -120,14 +110,32 @@ function paintShow() {
   setText(byId("show-status"), SHOW_WORDS[status] ?? status);
   setText(byId("viewers"), `${state.viewers.toLocaleString()} watching`);
   setText(byId("stage-words"), stageWords(status, startsAt));
+  paintFeatured(webAddress(state.featured));
+}
+
+/** Put what the show is about on the stage; where there is no picture of it the test picture stays. */
+function paintFeatured(address) {
+  const image = byId("featured");
+  if ((image.dataset.shows ?? "") === (address ?? "")) return;
+  image.dataset.shows = address ?? "";
+  image.hidden = true;
+  if (address) image.src = address;
 }
 
 function stageWords(status, startsAt) {
   if (status === "paused") return "A short break. What you hold stays yours.";
   if (status === "ended") return "The show has ended. Thank you for watching.";
-  if (status !== "scheduled") return "";
+  if (status === "live") return openingWords();
   const left = (startsAt ?? 0) - live.now();
   return left > 0 ? `Starts in ${countdown(left)}` : "Starts soon";
+}
+
+/** The next countdown: the stage stays in view when its card does not. */
+function openingWords() {
+  const next = [...state.drops.values()]
+    .filter(({ status }) => status === "countdown")
+    .sort((one, other) => one.opens_at - other.opens_at)[0];
+  return next ? `${next.title} opens in ${countdown(next.opens_at - live.now())}` : "";
 }
 
 function paintDrops() {
@@ -155,7 +163,8 @@ function paintPinned() {
   list.replaceChildren(...state.pinned.map(pinnedProduct));
 }
 
-function pinnedProduct({ sku, title, unit_price: amount, currency, images }) {
+function pinnedProduct(product) {
+  const { sku, title, unit_price: amount, currency, images } = product;
   const cost =
     amount === undefined
       ? null
@@ -164,7 +173,7 @@ function pinnedProduct({ sku, title, unit_price: amount, currency, images }) {
     "li",
     { "data-sku": sku },
     picture(images?.[0], title),
-    make("span", { class: "what" }, title),
+    make("span", { class: "what" }, nameOf(product)),
     cost,
   );
 }
@@ -184,8 +193,10 @@ function paintOrders() {
 }
 
 function orderLine(order) {
-  const units = (order.lines ?? []).reduce((sum, { quantity }) => sum + quantity, 0);
-  const words = `${counted(units, "piece")} · ${state.price(order.total)}`;
+  const lines = order.lines ?? [];
+  const units = lines.reduce((sum, { quantity }) => sum + quantity, 0);
+  const names = [...new Set(lines.map(({ title, sku }) => title ?? sku))];
+  const words = make("small", {}, `${counted(units, "piece")} · ${state.price(order.total)}`);
   const status = make(
     "span",
     { class: "badge", "data-status": order.status },
@@ -194,22 +205,24 @@ function orderLine(order) {
   const open = make(
     "button",
     { type: "button", class: "order", "data-order": order.id, onclick: () => sheet.show(order) },
-    make("span", {}, words),
+    make("span", { class: "what" }, make("b", {}, names.join(", ")), words),
     status,
   );
   return make("li", {}, open);
 }
 
+byId("featured").addEventListener("load", ({ target }) => (target.hidden = !target.dataset.shows));
 if (show && token) {
   live.addEventListener("connection", paintSoon);
   live.addEventListener("message", ({ detail }) => {
     state.apply(detail);
     announce(detail);
-    if (detail.type === "welcome") welcomed(detail);
+    if (detail.type === "welcome") welcomed();
     if (detail.type === "order.updated") sheet.follow(detail.order);
     paintSoon();
   });
   setInterval(paintSoon, TICK_MS);
+  doubtShow(live, show);
   live.connect();
 } else {
   paintNoToken();

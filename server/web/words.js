@@ -16,6 +16,17 @@ export function counted(count, one, many = `${one}s`) {
   return `${count.toLocaleString()} ${count === 1 ? one : many}`;
 }
 
+/**
+ * A variant's name: its product's title with what sets it apart, where the title does not say it already.
+ * @param {{title: string, options?: Record<string, string>}} product @returns {string}
+ */
+export function nameOf({ title, options }) {
+  const values = Object.values(options ?? {}).filter(
+    (value) => value !== "Default Title" && !title.includes(value),
+  );
+  return [title, ...values].join(" · ");
+}
+
 const SENTENCES = {
   "out-of-stock": ({ available }) =>
     available > 0

@@ -44,10 +44,19 @@ class Recorder:
         while True:
             try:
                 for show in await self._shows.active():
-                    await self.record(show)
+                    await self._guarded(show)
             except Problem as problem:
                 log.warning("recorder.unavailable", reason=problem.detail)
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _guarded(self, show: str) -> None:
+        try:
+            await self.record(show)
+        except Problem as problem:
+            log.warning("recorder.show_waits", show=show, reason=problem.detail)
+        except Exception:
+            # One show's bad entry must not keep all others out of the books.
+            log.exception("recorder.show_failed", show=show)
 
     async def record(self, show: str) -> None:
         """Bring the ledger's drops of one show up to the log's end."""

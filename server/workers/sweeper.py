@@ -84,3 +84,6 @@ async def _guarded(show: str, work: Callable[[str], Awaitable[object]]) -> None:
         await work(show)
     except Problem as problem:
         log.warning("sweeper.show_waits", show=show, reason=problem.detail)
+    except Exception:
+        # A bug that one show brings out must not strand the units of all others.
+        log.exception("sweeper.show_failed", show=show)

@@ -241,3 +241,23 @@ async def test_a_server_that_evicts_is_refused(client: Redis) -> None:
 def test_versions_are_judged(told: dict[str, str], refusal: str | None) -> None:
     """Redis counts from 7.0 and Valkey, which also names an old Redis version, from 7.2."""
     assert unfit(told) == refusal
+
+
+async def test_no_cancellation_is_lost(valkey: Embedded) -> None:
+    """At whatever moment a task is cancelled while it asks Redis, it ends: also where redis-py forgets about it."""
+    for turns in range(1, 60):
+        client = connect(valkey.url)
+
+        async def ask(client: Redis = client) -> None:
+            while True:
+                with reaching("asking"):
+                    await client.get("nothing")
+
+        asking = asyncio.create_task(ask())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        done, _still_running = await asyncio.wait({asking}, timeout=5)
+        assert done == {asking}, f"cancelled after {turns} turns of the loop, it runs on"
+        assert asking.cancelled()
+        await client.aclose()

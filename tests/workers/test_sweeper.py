@@ -1,0 +1,94 @@
+"""The worker that watches deadlines goes on, whatever one show does to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from server.app import keep_running
+from server.inventory.holds import Held
+from server.store.embedded import Embedded
+from server.store.keys import key
+from tests.houses import house_at, live_show, numbers, open_drop
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from server.app import House
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    with Embedded.start(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+async def house(valkey: Embedded, tmp_path: Path) -> AsyncIterator[House]:
+    async with house_at(valkey.url, tmp_path) as one:
+        yield one
+
+
+async def test_a_show_with_a_broken_record_strands_nobody_elses_units(house: House) -> None:
+    """One show's stock record cannot be read: the units of the others come back in time all the same."""
+    broken, sound = sorted([await live_show(house), await live_show(house)])
+    for show in (broken, sound):
+        drop = await open_drop(house, show, 1, hold_seconds=1)
+        assert isinstance(await house.holds.reserve(show, "viewer", "op", drop, 1), Held)
+    await house.client.delete(key("stock", show=broken))
+    await house.client.set(key("stock", show=broken), b"not a hash")
+    running = asyncio.create_task(house.sweeper().run())
+    try:
+
+        async def back() -> bool:
+            return await numbers(house, sound, drop) == (1, 0, 0)
+
+        await wait_for(back, "the sound show's unit is back")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await house.client.delete(key("stock", show=broken))
+        await house.client.srem(key("active"), broken)
+
+
+async def test_a_job_that_a_bug_ends_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected error ends one run of a job, not the job."""
+    monkeypatch.setattr("server.app.RESTART_SECONDS", 0.01)
+    runs = 0
+
+    async def job() -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 3:
+            raise KeyError("a bug")
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(keep_running("test", job))
+    await wait_for(lambda: runs == 3, "the job runs again")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert runs == 3
+
+
+@pytest.mark.parametrize("sweepers", [1, 3])
+async def test_units_come_back_once_whoever_sweeps(house: House, sweepers: int) -> None:
+    """One sweeper or several: each lapsed unit is given back exactly once."""
+    show = await live_show(house)
+    drop = await open_drop(house, show, 30, hold_seconds=1)
+    for number in range(30):
+        await house.holds.reserve(show, f"viewer-{number}", "op", drop, 1)
+    running = [asyncio.create_task(house.sweeper().run()) for _ in range(sweepers)]
+
+    async def back() -> bool:
+        return await numbers(house, show, drop) == (30, 0, 0)
+
+    try:
+        await wait_for(back, "all units are back")
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
