@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import httpx
 import typer
@@ -15,13 +13,23 @@ from rich.console import Console
 
 from loadtests.crowd import Crowd, perform
 from loadtests.gate import inspect, judge, table
-from loadtests.stagehand import Stage, StageError, door, elsewhere, live_show, log_tail, own_server
+from loadtests.stagehand import (
+    Stage,
+    StageError,
+    door,
+    elsewhere,
+    leave_on_sigterm,
+    live_show,
+    log_tail,
+    own_server,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
 console = Console()
+if not console.is_terminal:
+    console.width = 110  # a log has no width of its own; the table needs this much
 
 
 @contextmanager
@@ -32,7 +40,11 @@ def stage_for(url: str | None, host_token: str) -> Iterator[Stage]:
         return
     console.print("Starting a server of our own …")
     with own_server() as stage:
-        yield stage
+        try:
+            yield stage
+        except (StageError, httpx.HTTPError):
+            _say_last_words(stage)
+            raise
 
 
 def run(stage: Stage, crowd: Crowd) -> list[str]:
@@ -65,6 +77,14 @@ def run(stage: Stage, crowd: Crowd) -> list[str]:
     return wrong
 
 
+def _say_last_words(stage: Stage) -> None:
+    """Print the end of our own server's log, which goes with the server."""
+    if stage.log is not None:
+        console.print(
+            "What the server said last:", log_tail(stage.log), sep="\n", markup=False, soft_wrap=True
+        )
+
+
 def main(  # noqa: PLR0913, PLR0917  one parameter per option, and typer passes them by name
     viewers: Annotated[int, typer.Option(min=1, help="simulated viewers")] = 100,
     spawn_rate: Annotated[float, typer.Option(min=0.1, help="viewers who arrive per second")] = 50,
@@ -82,7 +102,6 @@ def main(  # noqa: PLR0913, PLR0917  one parameter per option, and typer passes 
     Without --host it starts a server of its own on loopback and removes it again. With it, the audit needs that
     server's LIVEDROP_DATA, or REDIS_URL and DATABASE_URL, in the environment.
     """
-    signal.signal(signal.SIGTERM, _leave)
     if host is not None and not host_token:
         raise typer.BadParameter("--host needs --host-token (or LOADTEST_HOST_TOKEN)")
     crowd = Crowd(viewers, spawn_rate, seconds, drop_quantity or max(1, viewers // 2))
@@ -98,10 +117,9 @@ def main(  # noqa: PLR0913, PLR0917  one parameter per option, and typer passes 
     console.print(f"[green]The books balance[/]: {viewers} viewers for {seconds} s, nothing unexpected.")
 
 
-def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
-    """End as by Ctrl-C: blocks are left in order, so the server and its data go too."""
-    sys.exit(128 + signal.SIGTERM)
-
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+app.command()(main)
 
 if __name__ == "__main__":
-    typer.run(main)
+    leave_on_sigterm()
+    app()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from loadtests.watch import Message
 
 SOCKET = "WS"
+IDLE_SECONDS = 2.0  # after so long a kept connection is not used again: the server may be about to end it
 NO_REFUSAL: frozenset[str] = frozenset()
 CREATED, ACCEPTED, MULTIPLE_CHOICES = 201, 202, 300
 
@@ -62,6 +63,7 @@ class Doors:
         self.tally = tally
         self._client = client
         self._fire = fire
+        self._used_at = time.monotonic()
 
     def score(self, name: str, seconds: float, error: Exception | None = None) -> None:
         """Record something that happened on the live socket."""
@@ -107,7 +109,10 @@ class Doors:
         """Send a request; return the answer's body, also of an expected refusal (it has a `code`), else None."""
         headers = {"Authorization": f"Bearer {self.token}"} | ({"Idempotency-Key": key} if key else {})
         options = {"json": body, "data": data, "headers": headers, "name": name, "catch_response": True}
+        if time.monotonic() - self._used_at > IDLE_SECONDS:
+            self._client.client.close()
         with self._client.request(method, path, **options) as response:
+            self._used_at = time.monotonic()
             fields = _fields(response.content)
             code = str(fields.get("code", ""))
             if response.status_code in range(200, MULTIPLE_CHOICES):

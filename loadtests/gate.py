@@ -85,7 +85,7 @@ def audit(stage: Stage, show: str) -> Audit:
     except msgspec.DecodeError:
         said = done.stderr.decode(errors="replace").strip()
         raise StageError(
-            f"The audit could not look at {show}: {said or 'it said nothing'}. "
+            f"The audit could not look at {show}: {said or 'it said nothing.'} "
             "It needs the server's LIVEDROP_DATA, or its REDIS_URL and DATABASE_URL, in the environment."
         ) from None
 

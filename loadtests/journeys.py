@@ -65,9 +65,9 @@ class Shopper(Presence):
             return
         time.sleep(drawn(habits.THINKING))
         if chance(habits.RELEASES):
-            self._release(wire, reservation)
+            self._release(wire, reservation, asked_at)
         else:
-            self._pay(reservation)
+            self._pay(reservation, asked_at)
 
     def _choose(self, wire: Wire) -> str | None:
         early = chance(habits.TOO_EARLY)
@@ -134,12 +134,16 @@ class Shopper(Presence):
         if self._tries[drop] >= habits.TRIES_PER_DROP:
             self._done.add(drop)
 
-    def _release(self, wire: Wire, reservation: Message) -> None:
-        refusals = {Code.WRONG_STATE} if self._state(reservation) == "expired" else set()
-        answer = self.doors.ask(wire, {"type": "release", "reservation": reservation["id"]}, refusals)
-        state = answer.get("reservation", {}).get("state") if answer else None
-        if state not in {None, "released", "expired"}:
+    def _release(self, wire: Wire, reservation: Message, asked_at: float) -> None:
+        message = {"type": "release", "reservation": reservation["id"]}
+        answer = self.doors.ask(wire, message, {Code.WRONG_STATE})
+        if answer is None:
+            return
+        state = answer["reservation"]["state"] if "reservation" in answer else "expired"
+        if state not in {"released", "expired"}:
             self.breach("release", f"a released reservation is {state}")
+        if state == "expired":
+            self._require_due("release", asked_at)
 
     def _let_lapse(self, wire: Wire, reservation: Message, asked_at: float) -> None:
         hold = PROGRAMME.hold_seconds
@@ -151,16 +155,24 @@ class Shopper(Presence):
         now = time.monotonic()
         if not told:
             self.breach("lapse (lateness)", f"no news of a lapse {now - began - hold:.1f} s after it was due")
-        elif now - asked_at < hold - EARLY_SECONDS:
-            self.breach("lapse (lateness)", f"lapsed after {now - asked_at:.1f} s, held for {hold} s")
         else:
+            self._require_due("lapse (lateness)", asked_at)
             self.doors.score("lapse (lateness)", max(0.0, now - began - hold))
 
-    def _pay(self, reservation: Message) -> None:
+    def _require_due(self, name: str, asked_at: float) -> None:
+        """Note a breach where a reservation asked for at `asked_at` has lapsed and cannot have been due."""
+        age = time.monotonic() - asked_at
+        if age < PROGRAMME.hold_seconds - EARLY_SECONDS:
+            self.breach(name, f"lapsed after {age:.1f} s, held for {PROGRAMME.hold_seconds} s")
+
+    def _pay(self, reservation: Message, asked_at: float) -> None:
         if chance(habits.DECLINED_FIRST):
             self._check_out(reservation, BAD_CARD)
         answer = self._check_out(reservation, GOOD_CARD)
-        if answer is None or "code" in answer:
+        if answer is None:
+            return
+        if "code" in answer:  # the one refusal that a good card may meet
+            self._require_due("checkout", asked_at)
             return
         order: Message = answer["order"]
         total = reservation["unit_price"] * reservation["quantity"]

@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import httpx
 
@@ -23,6 +23,7 @@ from server.store.embedded import LEASH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from types import FrameType
 
 START_SECONDS = 40.0
 STOP_SECONDS = 20.0
@@ -175,3 +176,12 @@ def live_show(host: httpx.Client) -> str:
     except httpx.TransportError as error:
         raise StageError(f"The server at {host.base_url} cannot be reached: {error}") from None
     return show
+
+
+def leave_on_sigterm() -> None:
+    """End this process by SIGTERM as by Ctrl-C: blocks are left in order, so what they started goes too."""
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + signal.SIGTERM)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -21,8 +21,11 @@ from server.protocol.codec import Codec, pack, unpack_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from loadtests.watch import Message
+
+    Take = Callable[[Message], None]
 
 OPEN_SECONDS = 15.0
 CLOSE_SECONDS = 3.0
@@ -40,8 +43,9 @@ class WireClosedError(Exception):
 class Wire:
     """An open connection. `take` is called with every message, from the reader, before anybody waits on it."""
 
-    def __init__(self, socket: ClientConnection, codec: Codec, take: Callable[[Message], None]) -> None:
-        self._socket = socket
+    def __init__(self, opening: AbstractContextManager[ClientConnection], codec: Codec, take: Take) -> None:
+        self._block = ExitStack()
+        self._socket: ClientConnection = self._block.enter_context(opening)
         self._codec = codec
         self._take = take
         self._operations = itertools.count(1)
@@ -51,10 +55,13 @@ class Wire:
         self.closed: WireClosedError | None = None
 
     @classmethod
-    def open(cls, url: str, show: str, codec: Codec, take: Callable[[Message], None]) -> Self:
-        """Connect to a show of the server at `url` (http://…) and start reading. Raises OSError, WireClosedError."""
+    def open(cls, url: str, show: str, codec: Codec, take: Take) -> Self:
+        """Connect to a show of the server at `url` (http://…) and start reading.
+
+        Raises OSError and the handshake errors of websockets (WebSocketException).
+        """
         address = f"ws{url.removeprefix('http').rstrip('/')}/v1/shows/{show}/live"
-        socket = connect(
+        opening = connect(
             address,
             subprotocols=[Subprotocol(codec.value)],
             compression=None,
@@ -65,7 +72,7 @@ class Wire:
             max_queue=None,
             proxy=None,
         )
-        wire = cls(socket, codec, take)
+        wire = cls(opening, codec, take)
         wire._reader.start()
         return wire
 
@@ -108,20 +115,24 @@ class Wire:
 
     def close(self) -> None:
         """Close the connection and return when the reader has ended; harmless when repeated."""
-        self._socket.close()
+        self._block.close()
         self._reader.join(CLOSE_SECONDS)
 
     def _read(self) -> None:
-        with suppress(ConnectionClosed):
-            for data in self._socket:
-                message = unpack_event(data) if isinstance(data, bytes) else msgspec.json.decode(data)
-                with self._news:
-                    self._take(message)
-                    if message.get("id") in self._answers:
-                        self._answers[message["id"]] = message
-                    self._news.notify_all()
+        try:
+            with suppress(ConnectionClosed):
+                for data in self._socket:
+                    self._hear(unpack_event(data) if isinstance(data, bytes) else msgspec.json.decode(data))
+        finally:  # also after a message that nobody can read: whoever waits must know
+            with self._news:
+                self.closed = self._ending()
+                self._news.notify_all()
+
+    def _hear(self, message: Message) -> None:
         with self._news:
-            self.closed = self._ending()
+            self._take(message)
+            if message.get("id") in self._answers:
+                self._answers[message["id"]] = message
             self._news.notify_all()
 
     def _ending(self) -> WireClosedError:

@@ -1,7 +1,8 @@
 """What one viewer has seen of a show, and whether it can be true: no sockets, no clock.
 
 Held against every message: offsets are gapless and never repeat, `available + held + sold == quantity`, no number
-is below zero, and the revision of a drop's live numbers never goes back. What is wrong comes back as sentences.
+is below zero, and the revision of a drop's live numbers never goes back. Only what was on its way while the viewer
+joined may be older than the picture they joined with. What is wrong comes back as sentences.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class SeenDrop:
     status: str = "scheduled"
     available: int = 0
     revision: int = -1
-    live_revision: int = -1  # of the last live number on this connection
+    joined_revision: int = -1  # of the first numbers on this connection; what is older is old news
+    live_revision: int = -1  # of the newest live number on this connection
 
 
 class Watch:
@@ -84,7 +86,7 @@ class Watch:
         self.welcomes += 1
         self.recovered = message["recovered"]
         for drop in self.drops.values():
-            drop.live_revision = -1
+            drop.joined_revision = drop.live_revision = -1
         if not message["recovered"]:
             self.epoch, self.offset = message["epoch"], message["offset"]
             self.drops.clear()
@@ -100,15 +102,19 @@ class Watch:
 
     def _live_number(self, message: Message) -> list[str]:
         drop = self.drops.setdefault(message["drop_id"], SeenDrop())
-        before, drop.live_revision = drop.live_revision, message["revision"]
-        if message["revision"] >= before:
+        before, revision = drop.live_revision, message["revision"]
+        drop.live_revision = max(before, revision)
+        if revision >= before or revision <= drop.joined_revision:
             return []
-        return [f"{message['drop_id']}: revision {message['revision']} came after {before}"]
+        return [f"{message['drop_id']}: revision {revision} came after {before}"]
 
     def _learn(self, message: Message) -> None:
+        missed = "offset" in message and message["offset"] <= self.live_from and message["type"] != "welcome"
         for name, stock in stocks_in(message):
             drop = self.drops.setdefault(name, SeenDrop())
             drop.status = stock.get("status", drop.status)
+            if drop.joined_revision < 0 and not missed:
+                drop.joined_revision = stock["revision"]
             if stock["revision"] >= drop.revision:
                 drop.available, drop.revision = stock["available"], stock["revision"]
         status = STATUS_AFTER.get(message["type"])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 4096
 PING_SECONDS = 20.0
+KEEP_ALIVE_SECONDS = 75  # longer than what load balancers keep idle connections for
 
 
 class Server(uvicorn.Server):
@@ -50,6 +51,7 @@ def config(settings: Settings, application: Any) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
 

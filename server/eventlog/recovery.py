@@ -30,6 +30,13 @@ class Joined:
     snapshot: dict[str, Any] | None
 
     @property
+    def revisions(self) -> dict[str, int]:
+        """The revision of every drop's numbers at the joining."""
+        drops = self.snapshot["drops"] if self.snapshot else []
+        shown = {drop["id"]: drop["revision"] for drop in drops}
+        return shown | {stock["drop_id"]: stock["revision"] for stock in self.stocks}
+
+    @property
     def recovered(self) -> bool:
         """Whether the viewer's place could be picked up."""
         return self.snapshot is None

@@ -15,14 +15,26 @@ if TYPE_CHECKING:
 
 
 class Frame:
-    """One message for many viewers. `offset` is its place in the log, 0 for live numbers and private messages."""
+    """One message for many viewers.
 
-    __slots__ = ("_json", "offset", "packed")
+    `offset` is its place in the log, 0 for live numbers and private messages; `drop` is named by stock numbers only.
+    """
 
-    def __init__(self, packed: bytes, offset: int = 0) -> None:
+    __slots__ = ("_json", "_revision", "drop", "offset", "packed")
+
+    def __init__(self, packed: bytes, offset: int = 0, drop: str = "") -> None:
         self.packed = packed
         self.offset = offset
+        self.drop = drop
         self._json: bytes | None = None
+        self._revision: int | None = None
+
+    @property
+    def revision(self) -> int:
+        """The revision of a drop's numbers."""
+        if self._revision is None:
+            self._revision = int(self.message()["revision"])
+        return self._revision
 
     def encoded(self, codec: Codec) -> bytes:
         """Return the message's bytes for a codec."""

@@ -125,7 +125,7 @@ class Hub:
         room = self._rooms.get(show)
         if room is None:
             return
-        frame = Frame(packed)
+        frame = Frame(packed, drop=name if kind == "s" else "")
         if kind == "v":
             for viewer in list(room.subjects.get(name, ())):
                 viewer.deliver(frame)

@@ -259,6 +259,7 @@ def _welcome(joined: recovery.Joined, caller: Caller) -> dict[str, Any]:
 def _go_live(viewer: Viewer, joined: recovery.Joined) -> None:
     """Deliver what was missed, then what came while joining; no await in between, so nothing slips in."""
     viewer.offset = joined.offset - len(joined.missed)
+    viewer.revisions = joined.revisions
     for entry in joined.missed:
         viewer.deliver(Frame(entry.packed, entry.offset))
     for stock in joined.stocks:

@@ -46,6 +46,9 @@ class Viewer:
         self.counts = False  # whether it is one of the show's viewers: hosts and moderators are not
         self.offset = -1  # the newest event it has; -1 while it joins and everything waits in `early`
         self.early: list[Frame] = []
+        self.revisions: dict[
+            str, int
+        ] = {}  # of the drops in the picture they joined with: older numbers are none
         self.patience: asyncio.Timeout | None = None  # bounds the connection's life once it is closed
         self._websocket = websocket
         self._buffer_bytes = buffer_bytes
@@ -72,6 +75,10 @@ class Viewer:
             if frame.offset <= self.offset:
                 return
             self.offset = frame.offset
+        elif frame.drop in self.revisions:
+            if frame.revision <= self.revisions[frame.drop]:
+                return
+            del self.revisions[frame.drop]  # from here on the hub's own order is enough
         self._push(frame.encoded(self.codec))
 
     def close(self, code: Close, text: str, retry_after_ms: int | None = None) -> None:

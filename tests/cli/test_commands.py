@@ -38,7 +38,11 @@ def test_a_token_stands_alone_on_stdout(beside: ServerProcess) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1
     identity = beside.tokens.verify(done.stdout.strip())
-    assert (identity.subject, identity.role, identity.shows) == ("ann", Role.VIEWER, frozenset({"sh_a", "sh_b"}))
+    assert (identity.subject, identity.role, identity.shows) == (
+        "ann",
+        Role.VIEWER,
+        frozenset({"sh_a", "sh_b"}),
+    )
 
 
 def test_a_feed_is_imported_with_its_rejected_rows(beside: ServerProcess, tmp_path: Path) -> None:
@@ -87,7 +91,17 @@ def test_a_taken_port_is_said_with_what_to_do(server: ServerProcess, tmp_path: P
 def test_the_demo_says_its_links_in_one_line_of_json(tmp_path: Path) -> None:
     """`demo --json` prints the six fields once it serves; its audience buys; SIGTERM ends it with 0."""
     one = ServerProcess(tmp_path / "data")
-    command = [sys.executable, "-m", "server", "demo", "--port", str(free_port()), "--audience", "6", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "server",
+        "demo",
+        "--port",
+        str(free_port()),
+        "--audience",
+        "6",
+        "--json",
+    ]
     demo = subprocess.Popen(command, env=one.environment(), stdout=subprocess.PIPE, text=True)
     try:
         assert demo.stdout is not None

@@ -53,7 +53,9 @@ class Buyer:
 
     async def buy(self, drop: str) -> None:
         """Come to an end: an order, or a refusal."""
-        held = await self._until_known(lambda: self.stage.reserve(self.token, drop, key=f"take-{self.number}"))
+        held = await self._until_known(
+            lambda: self.stage.reserve(self.token, drop, key=f"take-{self.number}")
+        )
         if held.status_code != httpx.codes.CREATED:
             self.outcome = held.json()["code"]
             return

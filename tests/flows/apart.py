@@ -26,7 +26,7 @@ CHECK = "if stock.available < quantity then"
 atomic: Callable[..., object] = Holds.reserve
 
 
-async def reserve(
+async def reserve(  # noqa: PLR0913, PLR0917  the signature of the method it replaces
     self: Holds, show: str, viewer: str, operation: str, drop: str, quantity: int
 ) -> Held | Problem:
     """Look first, take later: two steps where one belongs."""
@@ -34,7 +34,9 @@ async def reserve(
     assert stock is not None
     available = unpacked(stock)[0]
     if available < quantity:
-        return Problem(Code.OUT_OF_STOCK, f"Asked for {quantity}, {available} available.", available=available)
+        return Problem(
+            Code.OUT_OF_STOCK, f"Asked for {quantity}, {available} available.", available=available
+        )
     return await atomic(self, show, viewer, operation, drop, quantity)  # type: ignore[misc,no-any-return]  # the method taken off its class
 
 

@@ -1,4 +1,4 @@
-"""Callers who are not who they say, not allowed what they ask, too many or too fast: refused, and nobody else notices."""
+"""Callers who are not who they say, not allowed what they ask, too many or too fast: refused, unnoticed by others."""
 
 from __future__ import annotations
 

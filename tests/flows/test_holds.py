@@ -21,9 +21,7 @@ async def test_a_lapsed_unit_is_back_within_a_second(stage: Stage) -> None:
         assert held["state"] == "held"
         await other.until(lambda seen: seen.stock[drop]["held"] == 1)
         for socket in (first, second):
-            await socket.until(
-                lambda seen: seen.reservations.get(held["id"], {}).get("state") == "expired"
-            )
+            await socket.until(lambda seen: seen.reservations.get(held["id"], {}).get("state") == "expired")
         await other.until(lambda seen: seen.stock[drop]["available"] == 1)
         assert held["id"] not in other.reservations
         again = await other.reserve(drop)

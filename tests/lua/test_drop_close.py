@@ -20,7 +20,13 @@ async def test_moved(scene: Scene) -> None:
         moved = await scene.moved("drop_close", drop=drop, by="host")
     assert (told.kinds, moved["drop"]["status"]) == (["drop.closed"], "closed")
     stock = told.events[0]["stock"]
-    assert [stock[name] for name in ("drop_id", "available", "held", "sold", "quantity")] == [drop, 3, 2, 0, 5]
+    assert [stock[name] for name in ("drop_id", "available", "held", "sold", "quantity")] == [
+        drop,
+        3,
+        2,
+        0,
+        5,
+    ]
     assert moved["drop"]["closed_at"] == told.events[0]["at"]
     assert not await scene.client.exists(scene.key("due"))
     assert await scene.refused("hold_reserve", **scene.taking(drop)) == {"outcome": "drop-closed"}

@@ -107,14 +107,15 @@ async def test_in_progress(scene: Scene) -> None:
 
 
 async def test_wrong_state(scene: Scene) -> None:
-    """What another order has bought cannot be claimed, neither alone nor beside others."""
+    """What was bought cannot be claimed by another order, nor beside others by its own."""
     drop = await scene.opened()
     sold, good = await scene.held(drop), await scene.held(drop)
     await scene.sold(sold)
     await scene.run("order_settle", order="or_1", viewer="ann", view={})
     wrong = {"outcome": "wrong-state", "reservation": sold, "state": "sold"}
+    assert await scene.refused("hold_checkout", **scene.claiming(sold, order="or_2")) == wrong
     assert await scene.refused("hold_checkout", **scene.claiming(good, sold, order="or_2")) == wrong
-    assert await scene.refused("hold_checkout", **scene.claiming(sold, good)) == wrong
+    assert await scene.refused("hold_checkout", **scene.claiming(good, sold)) == wrong
 
 
 async def test_not_allowed(scene: Scene) -> None:

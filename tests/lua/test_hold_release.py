@@ -50,7 +50,9 @@ async def test_after_its_deadline(scene: Scene) -> None:
 async def test_not_found(scene: Scene) -> None:
     """What was never reserved cannot be given back."""
     await scene.opened()
-    assert await scene.refused("hold_release", reservation="rs_none", viewer="ann") == {"outcome": "not-found"}
+    assert await scene.refused("hold_release", reservation="rs_none", viewer="ann") == {
+        "outcome": "not-found"
+    }
 
 
 async def test_not_allowed(scene: Scene) -> None:

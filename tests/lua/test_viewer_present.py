@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 LEASE_MS = 60_000
 
 
-async def count(scene: Scene, here: list[str], left: list[str] | None = None, lease_ms: int = LEASE_MS) -> int:
+async def count(
+    scene: Scene, here: list[str], left: list[str] | None = None, lease_ms: int = LEASE_MS
+) -> int:
     answer = await scene.run("viewer_present", here=here, left=left or [], lease_ms=lease_ms)
     assert answer["outcome"] == "counted"
     viewers: int = answer["count"]

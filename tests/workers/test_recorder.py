@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from server.ledger.tables import drops, log_positions
 from server.inventory.holds import Held
+from server.ledger.tables import drops, log_positions
 from server.store.embedded import Embedded
 from tests.houses import house_at, live_show, open_drop
 
@@ -40,7 +40,7 @@ async def recorded(house: House, drop: str) -> tuple[str, int] | None:
 
 
 async def test_the_ledger_has_the_drops_as_they_were_offered(house: House) -> None:
-    """Planned, restocked and closed drops stand in the ledger with their quantity and status; repeating adds nothing."""
+    """Planned, restocked and closed drops stand in the ledger as they are; recording again adds nothing."""
     show = await live_show(house)
     drop = await open_drop(house, show, 10)
     recorder = house.recorder()

@@ -1,0 +1,110 @@
+"""End to end: `reserve` over websockets, against a naive server that counts a key down for every message.
+
+Every connection waits for its answer before it asks again, and is a viewer of its own who takes one unit of each
+of many drops, as in a long show. Ours tells all of them about the falling stock meanwhile; the peer tells nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from loadtests.bench.ground import OURS, PEER, REDIS, SUBPROTOCOL, BenchError, until
+from loadtests.bench.meter import Way
+from loadtests.bench.wires import Wire, open_wires
+from server.protocol.codec import pack, unpack_event
+
+if TYPE_CHECKING:
+    from loadtests.bench.ground import Ground
+
+DROPS = 24
+NAIVE_ROUNDS = 48  # it is quicker; this keeps it busy for about as long
+
+WELCOME, RESERVATION, ERROR = b"\xa7welcome", b"\xabreservation", b"\xa5error"
+
+
+async def measure(ground: Ground, blocks: int, connections: int) -> list[Way]:
+    """Return the two ways, ours and the naive one; their blocks take turns."""
+    with ground.peer("peer_naive") as (port, pid):
+        ours = Way("ours: check, hold, log, tell", {OURS: ground.stage.pid, REDIS: ground.redis_pid})
+        naive = Way("naive Starlette, a DECR each", {PEER: pid, REDIS: ground.redis_pid})
+        show = await ground.show()
+        drops = [await ground.drop(show) for _ in range(DROPS)]
+        for _ in range(blocks):
+            await _ours(ground, ours, show, drops, connections)
+            await _naive(naive, port, connections)
+        return [ours, naive]
+
+
+@dataclass(slots=True)
+class Buyers:
+    """Connections that ask again with every answer, until each has asked for all of `requests`."""
+
+    requests: list[bytes]
+    asked: dict[Wire, int]
+    answers: int = 0
+    failed: bytes = b""
+
+    def go_on(self, wire: Wire) -> None:
+        """Count an answer, and ask for the next."""
+        self.answers += 1
+        self.ask(wire)
+
+    def ask(self, wire: Wire) -> None:
+        """Send the next request, if there is one."""
+        number = self.asked.get(wire, 0)
+        if number < len(self.requests):
+            self.asked[wire] = number + 1
+            wire.send(self.requests[number])
+
+    async def run(self, wires: list[Wire]) -> int:
+        """Let all ask until all are answered; return how many answers there were. Raises BenchError."""
+        for wire in wires:
+            self.ask(wire)
+        wanted = len(wires) * len(self.requests)
+        await until(lambda: self.answers >= wanted or bool(self.failed), f"{wanted} answers")
+        if self.failed:
+            raise BenchError(f"A reservation was refused: {unpack_event(self.failed)}")
+        return self.answers
+
+
+async def _ours(ground: Ground, way: Way, show: str, drops: list[str], connections: int) -> None:
+    requests = [
+        pack({"type": "reserve", "id": f"op-{number}", "drop": drop, "quantity": 1})
+        for number, drop in enumerate(drops)
+    ]
+    buyers, welcomed = Buyers(requests, {}), [0]
+
+    def take(wire: Wire, payload: bytes) -> None:
+        if RESERVATION in payload:
+            buyers.go_on(wire)
+        elif WELCOME in payload:
+            welcomed[0] += 1
+        elif ERROR in payload:
+            buyers.failed = payload
+
+    hello = ground.hello(show)
+    wires = await open_wires(ground.address(show), connections, take, hello, SUBPROTOCOL, binary=True)
+    try:
+        await until(lambda: welcomed[0] == connections, "all to be welcomed")
+        with way.measured() as block:
+            block.units = await buyers.run(wires)
+    finally:
+        for wire in wires:
+            wire.close()
+
+
+async def _naive(way: Way, port: int, connections: int) -> None:
+    request = msgspec.json.encode({"op": "reserve", "drop": "mug", "quantity": 1})
+    buyers = Buyers([request] * NAIVE_ROUNDS, {})
+    wires = await open_wires(
+        f"ws://127.0.0.1:{port}/", connections, lambda wire, _: buyers.go_on(wire), None, None, binary=False
+    )
+    try:
+        with way.measured() as block:
+            block.units = await buyers.run(wires)
+    finally:
+        for wire in wires:
+            wire.close()

@@ -1,0 +1,215 @@
+"""/openapi.json: valid, complete, and true for what the server really answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from server import ids
+from server.app import OPERATIONS
+from server.auth import Role
+from server.errors import Code
+from tests.api.schemas import complaints, references, resolved
+from tests.stage import FEED
+from tests.waiting import wait_for
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.stage import Stage
+
+CARD = {"method": "card", "token": "tok_ok"}
+
+
+@pytest.fixture
+async def document(stage: Stage) -> dict[str, Any]:
+    """Give the server's OpenAPI document."""
+    served: dict[str, Any] = (await stage.http.get("/openapi.json")).json()
+    return served
+
+
+class Tour:
+    """Calls operations by their OpenAPI path and holds every answer against the document."""
+
+    def __init__(self, stage: Stage, document: dict[str, Any]) -> None:
+        self.stage = stage
+        self.document = document
+        self.met: set[tuple[str, str]] = set()
+        self.statuses: set[str] = set()
+
+    async def call(self, name: str, token: str, *, query: str = "", **extra: Any) -> Any:
+        """Call `METHOD /path/{id}` with the ids of the path in `extra`, check the answer, return its body."""
+        method, _, template = name.partition(" ")
+        ids_of_path = {part: extra.pop(part) for part in re.findall(r"{(\w+)}", template)}
+        answer = await self.stage.call(method, template.format(**ids_of_path) + query, token, **extra)
+        return self.checked(method.lower(), template, answer)
+
+    def checked(self, method: str, template: str, answer: httpx.Response) -> Any:
+        """Hold one answer against the document and return its body."""
+        operation = self.document["paths"][template][method]
+        described = operation["responses"].get(str(answer.status_code))
+        assert described, f"{method} {template} answers {answer.status_code} undocumented: {answer.text}"
+        content_type = answer.headers["content-type"]
+        schema = described["content"][content_type]["schema"]
+        value = json.loads(answer.text, parse_float=_only_a_share)
+        wrong = complaints(value, schema, self.document["components"])
+        assert wrong == [], f"{method} {template}: {wrong}"
+        if content_type == "application/problem+json":
+            assert value["code"] in described["description"], (template, value)
+        else:
+            self.met.add((method, template))
+        self.statuses.add(f"{answer.status_code}")
+        return value
+
+
+def _only_a_share(text: str) -> float:
+    value = float(text)
+    assert 0 <= value <= 1, f"{text} is a float, and no share"
+    return value
+
+
+async def test_openapi_is_valid(document: dict[str, Any]) -> None:
+    """The document is valid OpenAPI 3.1, and every reference in it leads somewhere."""
+    assert document["openapi"] == "3.1.0"
+    validate(document)
+    for reference in references(document):
+        resolved(document, reference)
+
+
+async def test_openapi_has_exactly_the_operations_that_are_served(document: dict[str, Any]) -> None:
+    """Each operation of the app is in the document under its method and path, and nothing else."""
+    described = {(method, path) for path, methods in document["paths"].items() for method in methods}
+    assert described == {(each.method.lower(), each.path.replace(":path}", "}")) for each in OPERATIONS}
+    names = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
+    assert len(set(names)) == len(names)
+    codes = document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+    assert codes == [code.value for code in Code]
+
+
+async def test_openapi_says_which_headers_and_queries_there_are(document: dict[str, Any]) -> None:
+    """Idempotency-Key is described where it is taken, and required where the contract requires it."""
+    for each in OPERATIONS:
+        described = document["paths"][each.path.replace(":path}", "}")][each.method.lower()]
+        parameters = {(one["in"], one["name"]): one for one in described.get("parameters", [])}
+        key = parameters.get(("header", "Idempotency-Key"))
+        assert (key is not None) is (each.keyed.value != "no")
+        assert key is None or key["required"] is (each.keyed.value == "required")
+        assert {name for where, name in parameters if where == "query"} == set(each.query)
+        assert {name for where, name in parameters if where == "path"} == set(
+            re.findall(r"{(\w+)", each.path)
+        )
+
+
+async def test_real_answers_of_every_operation_are_as_described(
+    stage: Stage, document: dict[str, Any]
+) -> None:
+    """A whole sale, and what can go wrong in it: every answer has a described status and exactly its members."""
+    tour = Tour(stage, document)
+    host, viewer = stage.server.token(Role.HOST, "host"), stage.server.token(Role.VIEWER, ids.secret(8))
+    await tour.call("POST /v1/catalog/import", host, query="?currency=EUR", content=FEED + b"x,,,,,,,\n")
+    await tour.call("GET /v1/catalog/products", host)
+    await tour.call("GET /v1/catalog/products/{sku}", host, sku="MUG")
+    await tour.call("POST /v1/tokens", host, json={"sub": "guest", "role": "viewer", "shows": [stage.show]})
+    await tour.call("GET /v1/payments/methods", viewer)
+    full = {"title": "Tour", "currency": "EUR", "locale": "de-DE", "starts_at": 1_900_000_000_000}
+    show = (await tour.call("POST /v1/shows", host, key=ids.secret(8), json=full))["id"]
+    terms = {"sku": "MUG", "quantity": 9, "limit_per_viewer": 9, "closes_at": 4_000_000_000_000}
+    drop = (await tour.call("POST /v1/shows/{show}/drops", host, show=show, json=terms))["id"]
+    of_show, of_drop = {"show": show}, {"show": show, "drop": drop}
+    await tour.call("POST /v1/shows/{show}/drops/{drop}/open", host, **of_drop)
+    await tour.call("POST /v1/shows/{show}/start", host, **of_show)
+    await tour.call("POST /v1/shows/{show}/pause", host, **of_show)
+    await tour.call("POST /v1/shows/{show}/resume", host, **of_show)
+    await tour.call("PUT /v1/shows/{show}/pinned", host, **of_show, json={"skus": ["MUG"]})
+    opening = {"countdown_ms": 60_000}
+    await tour.call("POST /v1/shows/{show}/drops/{drop}/open", host, **of_drop, json=opening)
+    take = "POST /v1/shows/{show}/drops/{drop}/reservations"
+    await tour.call(take, viewer, **of_drop, key=ids.secret(8), json={"quantity": 1})
+    for verb in ("open", "pause", "resume"):
+        await tour.call(f"POST /v1/shows/{{show}}/drops/{{drop}}/{verb}", host, **of_drop)
+    await tour.call("POST /v1/shows/{show}/drops/{drop}/restock", host, **of_drop, json={"quantity": 1})
+    await refusals(tour, host, viewer, of_drop)
+    held = [
+        (await tour.call(take, viewer, **of_drop, key=ids.secret(8), json={"quantity": 1}))["id"]
+        for _ in range(3)
+    ]
+    await tour.call("GET /v1/reservations/{reservation}", viewer, reservation=held[0])
+    await tour.call("DELETE /v1/reservations/{reservation}", viewer, reservation=held[0])
+    declined = {"reservations": held[1:], "payment": {**CARD, "token": "tok_declined"}}
+    await tour.call("POST /v1/checkout", viewer, key=ids.secret(8), json=declined)
+    body = {"reservations": held[1:2], "payment": CARD}
+    for wrong in ({**body, "expected_total": 1}, {**body, "reservations": held[:2]}):
+        await tour.call("POST /v1/checkout", viewer, key=ids.secret(8), json=wrong)
+    order = (await tour.call("POST /v1/checkout", viewer, key=ids.secret(8), json=body))["order"]
+    pending = {"reservations": held[2:], "payment": {**CARD, "token": "tok_timeout_then_ok"}}
+    waits = (await tour.call("POST /v1/checkout", viewer, key=ids.secret(8), json=pending))["order"]
+    assert waits["status"] == "confirming"
+    for each in (order, waits):
+        await tour.call("GET /v1/orders/{order}", viewer, order=each["id"])
+    await tour.call("DELETE /v1/reservations/{reservation}", viewer, reservation=held[1])
+    for name in ("", "/{show}", "/{show}/drops", "/{show}/orders", "/{show}/metrics"):
+        await tour.call(f"GET /v1/shows{name}", host, **(of_show if name else {}))
+    await tour.call("GET /v1/shows/{show}/drops/{drop}", host, **of_drop)
+    await tour.call("POST /v1/shows/{show}/drops/{drop}/close", host, **of_drop)
+    await tour.call("POST /v1/shows/{show}/end", host, **of_show)
+    everything = {(method, path) for path, methods in document["paths"].items() for method in methods}
+    assert tour.met == everything
+    assert tour.statuses >= {
+        "200",
+        "201",
+        "202",
+        "400",
+        "401",
+        "402",
+        "403",
+        "404",
+        "409",
+        "410",
+        "413",
+        "422",
+    }
+
+
+async def refusals(tour: Tour, host: str, viewer: str, of_drop: dict[str, str]) -> None:
+    """Meet the problems that operations describe."""
+    take = "POST /v1/shows/{show}/drops/{drop}/reservations"
+    for extra in (
+        {"json": {"quantity": 1}},
+        {"key": "a", "json": {"quantity": 0}},
+        {"key": "b", "json": {"quantity": 100}},
+        {"key": "b", "json": {"quantity": 101}},
+        {"key": "c", "content": b"x" * 70_000},
+        {"key": "k" * 300, "json": {"quantity": 1}},
+    ):
+        await tour.call(take, viewer, **of_drop, **extra)
+    await tour.call(take, viewer, **{**of_drop, "drop": "dr_none"}, key="d", json={"quantity": 1})
+    await tour.call(take, host, **of_drop, key="e", json={"quantity": 1})
+    await tour.call(take, "nonsense", **of_drop, key="f", json={"quantity": 1})
+    await tour.call("POST /v1/shows/{show}/drops/{drop}/resume", host, **of_drop)
+    await tour.call("POST /v1/shows/{show}/drops/{drop}/restock", host, **of_drop, json={"quantity": 10**6})
+    await tour.call("POST /v1/shows/{show}/start", host, show=of_drop["show"])
+    await tour.call("POST /v1/shows/{show}/start", host, show=of_drop["show"], key="k" * 300)
+    await tour.call("GET /v1/shows/{show}", host, show="sh_none")
+    await tour.call("GET /v1/shows", host, query="?limit=0")
+    await tour.call("GET /v1/catalog/products/{sku}", host, sku="NONE")
+    await tour.call("POST /v1/catalog/import", host, query="?currency=EUR", content=b"\xff\xd8\xff\xe0")
+    brief = {"sku": "MUG", "quantity": 1, "hold_seconds": 1}
+    short = (await tour.call("POST /v1/shows/{show}/drops", host, show=of_drop["show"], json=brief))["id"]
+    where = {"show": of_drop["show"], "drop": short}
+    await tour.call("POST /v1/shows/{show}/drops/{drop}/open", host, **where)
+    held = (await tour.call(take, viewer, **where, key="g", json={"quantity": 1}))["id"]
+    await tour.call(
+        take, tour.stage.server.token(Role.VIEWER, "late"), **where, key="h", json={"quantity": 1}
+    )
+
+    async def lapsed() -> bool:
+        found = await tour.call("GET /v1/reservations/{reservation}", viewer, reservation=held)
+        return bool(found["state"] == "expired")
+
+    await wait_for(lapsed, "the short reservation lapsed")
+    body = {"reservations": [held], "payment": CARD}
+    await tour.call("POST /v1/checkout", viewer, key=ids.secret(8), json=body)

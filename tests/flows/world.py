@@ -1,0 +1,84 @@
+"""Several houses on one Valkey and one ledger, each with its own connections, and one bank that counts them all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from server.payments.sandbox import Sandbox
+from server.store.embedded import Embedded
+from tests.houses import house_at
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+    from pathlib import Path
+
+    from server.app import House
+    from server.payments.provider import Authorized, Charge, Declined
+
+T = TypeVar("T")
+
+
+class Bank:
+    """The sandbox as one provider for all houses, which keeps the books of the money that moved."""
+
+    name = Sandbox.name
+
+    def __init__(self) -> None:
+        self._sandbox = Sandbox()
+        self.captures: Counter[str] = Counter()  # order -> captures that went through
+        self.amounts: dict[str, int] = {}  # order -> minor units
+        self.voided: set[str] = set()
+
+    async def authorize(self, charge: Charge) -> Authorized | Declined:
+        """Ask the sandbox."""
+        return await self._sandbox.authorize(charge)
+
+    async def capture(self, charge: Charge, reference: str) -> None:
+        """Ask the sandbox, and count what it took."""
+        await self._sandbox.capture(charge, reference)
+        assert charge.order not in self.voided, "money of an authorization that was let go"
+        self.captures[charge.order] += 1
+        self.amounts[charge.order] = charge.amount
+
+    async def void(self, charge: Charge, reference: str) -> None:
+        """Ask the sandbox, and remember."""
+        await self._sandbox.void(charge, reference)
+        assert not self.captures[charge.order], "an authorization let go after its money was taken"
+        self.voided.add(charge.order)
+
+
+class World:
+    """The houses, their bank, and the loop that they live on."""
+
+    def __init__(self, runner: asyncio.Runner, houses: list[House], bank: Bank) -> None:
+        self._runner = runner
+        self.houses = houses
+        self.bank = bank
+
+    def run(self, work: Coroutine[object, object, T]) -> T:
+        """Run one step to its end."""
+        return self._runner.run(work)
+
+
+def share(bank: Bank, houses: list[House]) -> None:
+    """Let all houses pay through one bank."""
+    for house in houses:
+        house.methods._providers[bank.name] = bank
+
+
+@contextmanager
+def world(folder: Path, size: int = 3) -> Iterator[World]:
+    """Give `size` houses on a Valkey and a ledger in `folder`, for tests that are not coroutines themselves."""
+    with Embedded.start(folder) as valkey, asyncio.Runner() as runner:
+        stack, bank = AsyncExitStack(), Bank()
+        try:
+            houses = [
+                runner.run(stack.enter_async_context(house_at(valkey.url, folder))) for _ in range(size)
+            ]
+            share(bank, houses)
+            yield World(runner, houses, bank)
+        finally:
+            runner.run(stack.aclose())

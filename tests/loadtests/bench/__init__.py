@@ -1,0 +1,1 @@
+"""Tests of the benchmarks' instruments; what they measure is nobody's claim."""
