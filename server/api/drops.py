@@ -33,6 +33,8 @@ async def create(call: Call) -> Answer:
         "mode": body.mode,
         "waitlist": body.waitlist,
     }
+    if product.options:
+        terms["options"] = product.options
     if product.images:
         terms["image"] = product.images[0]
     if body.opens_at is not None:

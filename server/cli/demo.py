@@ -27,7 +27,7 @@ HOLD_SECONDS = 60
 LIMIT_PER_VIEWER = 2
 TOKEN_SECONDS = 12 * 3600
 POLL_SECONDS = 0.02
-COUNTDOWN_MS = 5_000
+COUNTDOWN_MS = 10_000
 HOST = "demo-host"
 VIEWER = "demo-viewer"
 
@@ -63,9 +63,10 @@ async def _run(settings: Settings, bound: socket.socket, audience: int, *, as_js
             "viewer_token": viewer_token,
         }
         _announce(links, drop, as_json=as_json)
-        if audience:
-            await _perform(client, Audience(url, show["id"], drop["id"], tokens, audience), quiet=as_json)
-        await serving
+        async with Audience(url, show["id"], drop["id"], tokens, audience) as crowd:
+            if audience:
+                await _perform(client, crowd, quiet=as_json)
+            await serving  # the crowd stays and watches
 
 
 async def _prepare(client: httpx.AsyncClient) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -112,15 +113,14 @@ def _announce(links: dict[str, str], drop: dict[str, Any], *, as_json: bool) -> 
 
 async def _perform(client: httpx.AsyncClient, audience: Audience, *, quiet: bool) -> None:
     """Let the audience in, open the drop with a countdown, and say what they did."""
-    async with audience:
-        await audience.arrive()
-        await _post(
-            client,
-            f"/v1/shows/{audience.show}/drops/{audience.drop}/open",
-            json={"countdown_ms": COUNTDOWN_MS},
-        )
-        if not quiet:
-            console.print(f"{audience.size} viewers are here; the drop opens in {COUNTDOWN_MS // 1000} s.")
-        outcome = await audience.buy()
+    await audience.arrive()
+    await _post(
+        client,
+        f"/v1/shows/{audience.show}/drops/{audience.drop}/open",
+        json={"countdown_ms": COUNTDOWN_MS},
+    )
+    if not quiet:
+        console.print(f"{audience.size} viewers are here; the drop opens in {COUNTDOWN_MS // 1000} s.")
+    outcome = await audience.buy()
     if not quiet:
         console.print(outcome)

@@ -96,6 +96,7 @@ class Drop(Shape):
     waitlist_length: Count
     status: DropStatus
     created_at: UnixMs
+    options: dict[str, str] | UnsetType = UNSET  # which variant of the product, where there are several
     image: str | UnsetType = UNSET
     opens_at: UnixMs | UnsetType = UNSET
     closes_at: UnixMs | UnsetType = UNSET

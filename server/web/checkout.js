@@ -4,7 +4,7 @@
  */
 
 import { byId, make, setText, webAddress } from "./dom.js";
-import { countdown, ORDER_WORDS, sentence } from "./words.js";
+import { countdown, nameOf, ORDER_WORDS, sentence } from "./words.js";
 
 const OK_CARD = { method: "card", token: "tok_ok" };
 const DECLINED_CARD = { method: "card", token: "tok_declined" };
@@ -124,7 +124,8 @@ export class CheckoutSheet {
   }
 
   #line({ drop, title: named, sku, quantity, unit_price: price }) {
-    const title = named ?? this.#state.drops.get(drop)?.title ?? sku;
+    const known = this.#state.drops.get(drop);
+    const title = known ? nameOf(known) : (named ?? sku);
     return make(
       "li",
       {},

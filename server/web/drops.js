@@ -3,7 +3,7 @@
 import { make, picture, setText } from "./dom.js";
 import { allowance, offerOf } from "./offer.js";
 import { StockBar } from "./stockbar.js";
-import { countdown, DROP_WORDS } from "./words.js";
+import { countdown, DROP_WORDS, nameOf } from "./words.js";
 
 /**
  * @typedef {{state: import("./show.js").ShowState, now: number, connection: string,
@@ -88,7 +88,7 @@ export class DropCard {
       this.output,
       this.further,
     );
-    const title = make("h3", {}, drop.title);
+    const title = make("h3", {}, nameOf(drop));
     const facts = make(
       "div",
       { class: "facts" },
@@ -99,7 +99,7 @@ export class DropCard {
     const buy = make("div", { class: "buy" }, this.stepper, this.take);
     return make(
       "article",
-      { class: "drop card", "data-drop": drop.id, "aria-label": drop.title },
+      { class: "drop card", "data-drop": drop.id, "aria-label": nameOf(drop) },
       head,
       this.stock.element,
       buy,

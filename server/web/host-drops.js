@@ -2,7 +2,7 @@
 
 import { askOnce, make, picture, setText } from "./dom.js";
 import { StockBar } from "./stockbar.js";
-import { countdown, DROP_WORDS } from "./words.js";
+import { countdown, DROP_WORDS, nameOf } from "./words.js";
 
 /** Which buttons a drop's status shows. */
 const SHOWN = {
@@ -67,7 +67,7 @@ export class HostDrop {
     const facts = make(
       "div",
       { class: "facts" },
-      make("h3", {}, drop.title),
+      make("h3", {}, nameOf(drop)),
       make("p", { class: "line" }, this.price, this.terms),
     );
     const head = make("div", { class: "head" }, picture(drop.image, drop.title), facts, this.badge);
@@ -100,7 +100,7 @@ export class HostDrop {
     );
     return make(
       "article",
-      { class: "drop card", "data-drop": drop.id, "aria-label": drop.title },
+      { class: "drop card", "data-drop": drop.id, "aria-label": nameOf(drop) },
       head,
       this.stock.element,
       this.moves,

@@ -57,7 +57,8 @@ async function release(drop) {
 /** What a message says beyond changing the state. */
 function announce(message) {
   if (live.now() - message.at > STALE_NEWS_MS) return;
-  const title = state.drops.get(message.drop_id ?? message.drop?.id)?.title;
+  const drop = state.drops.get(message.drop_id ?? message.drop?.id);
+  const title = drop && nameOf(drop);
   if (message.type === "drop.countdown") notice(`Opening soon: ${title}`);
   if (message.type === "drop.opened") notice(`Open now: ${title}`, "good");
   if (message.type === "drop.restocked") notice(`More of it: ${title}`, "good");
@@ -135,7 +136,7 @@ function openingWords() {
   const next = [...state.drops.values()]
     .filter(({ status }) => status === "countdown")
     .sort((one, other) => one.opens_at - other.opens_at)[0];
-  return next ? `${next.title} opens in ${countdown(next.opens_at - live.now())}` : "";
+  return next ? `${nameOf(next)} opens in ${countdown(next.opens_at - live.now())}` : "";
 }
 
 function paintDrops() {

@@ -10,7 +10,11 @@ import httpx
 import pytest
 
 from server.protocol.codec import Codec
+from server.store.keys import key
+from server.store.place import Place
+from server.store.redis import connect
 from tests.gateway.sluggish import Sluggish, pin_big_products
+from tests.problems import assert_problem
 from tests.server import ServerProcess
 from tests.waiting import wait_for
 from tests.wire import shared_show, stage_of, wire
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from tests.stage import Stage
 
 BUFFER = 65_536
+MOST_PINS = 1000  # of 60 kB each
 SLOW = 'livedrop_closed_total{code="3008"}'
 SHOP = "https://shop.example"
 
@@ -81,6 +86,7 @@ async def test_slow_viewers_are_let_go_and_the_others_go_on(stage: Stage) -> Non
             for each in (slow, deaf):
                 await each.send({"type": "hello", "token": stage.viewer()})
             while await figure(stage, SLOW) < 2:
+                assert pins < MOST_PINS, "the slow ones are never let go"
                 await pin_big_products(stage, 10)
                 pins += 10
             for viewer in (quick, also):
@@ -125,7 +131,7 @@ async def test_a_named_origin_may_connect(stage: Stage) -> None:
 
 async def test_clients_that_vanish_leave_nothing_behind(stage: Stage) -> None:
     """Cut lines, half handshakes and half requests end quietly; the connections are counted down again."""
-    before = await figure(stage, "livedrop_connections")
+    before, logged = await figure(stage, "livedrop_connections"), len(stage.server.log.read_text())
     port = stage.server.port
     for data in (
         b"GET /v1/shows/x/live HTTP/1.1\r\n",
@@ -148,6 +154,36 @@ async def test_clients_that_vanish_leave_nothing_behind(stage: Stage) -> None:
     await wait_for(counted_down, "the connections are counted down")
     async with httpx.AsyncClient(base_url=stage.server.url) as fresh:
         assert (await fresh.get("/readyz")).status_code == 200
-    log = stage.server.log.read_text()
+    log = stage.server.log.read_text()[logged:]
     assert "Traceback" not in log, log
     assert "request.failed" not in log, log
+
+
+async def test_a_command_that_breaks_the_server_breaks_nothing_else(stage: Stage) -> None:
+    """What fails inside is `unavailable` on both doors, the connection answers on, and the same id works afterwards."""
+    made = await stage.host("POST", "/v1/shows", json={"title": "Broken", "currency": "EUR"})
+    stage.show = made.json()["id"]
+    await stage.host("POST", f"/v1/shows/{stage.show}/start")
+    drop, token = await stage.drop(2), stage.viewer()
+    url = Place(stage.server.data / "valkey").url()
+    assert url is not None
+    store, kept = connect(url), key("stock", show=stage.show)
+    async with wire(stage, token) as viewer:
+        reserve = {"type": "reserve", "id": "op", "drop": drop, "quantity": 1}
+        await store.rename(kept, f"{kept}:aside")
+        await store.set(kept, "not what a script expects")
+        await viewer.send(reserve)
+        failed = await viewer.answer()
+        assert (failed["code"], failed["id"]) == ("unavailable", "op")
+        assert failed["retry_after_ms"] > 0
+        other = await stage.reserve(stage.viewer(), drop)
+        assert_problem(other, 503, "unavailable", "outcome is unknown")
+        assert "WRONGTYPE" not in failed["message"] + other.text
+        await viewer.lives()
+        await store.rename(f"{kept}:aside", kept)
+        await viewer.send(reserve)
+        taken = await viewer.answer()
+        assert (taken["type"], taken["replayed"]) == ("reservation", False)
+        assert stage.numbers(await stage.stock(drop)) == (1, 1, 0)
+    await store.aclose()
+    await stage.audit()
