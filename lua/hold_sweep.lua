@@ -25,15 +25,20 @@ local touched, stocks, all_terms, units = {}, {}, {}, 0
 for i = 1, #lapsed, 2 do
   local reservation = lapsed[i]
   local hold = hold_read(holds_key, reservation)
-  local drop = hold.drop
-  if not stocks[drop] then
-    touched[#touched + 1] = drop
-    stocks[drop] = stock_read(stock_key, drop)
-    all_terms[drop] = drop_read(drops_key, drop)
+  if hold and (hold.state == 'held' or hold.state == 'paying') then
+    local drop = hold.drop
+    if not stocks[drop] then
+      touched[#touched + 1] = drop
+      stocks[drop] = stock_read(stock_key, drop)
+      all_terms[drop] = drop_read(drops_key, drop)
+    end
+    hold_let_go(holds_key, taken_key, expiry_key, reservation, hold, stocks[drop], 'expired')
+    hold_tell(live_key, reservation, hold, all_terms[drop])
+    units = units + hold.quantity
+  else
+    -- A deadline that is nobody's must not keep the whole show's units from coming back.
+    redis.call('ZREM', expiry_key, reservation)
   end
-  hold_let_go(holds_key, taken_key, expiry_key, reservation, hold, stocks[drop], 'expired')
-  hold_tell(live_key, reservation, hold, all_terms[drop])
-  units = units + hold.quantity
 end
 for _, drop in ipairs(touched) do
   stock_write(stock_key, drop, stocks[drop])

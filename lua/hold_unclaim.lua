@@ -1,5 +1,5 @@
 -- purpose: undo an order's claim: its reservations are held again until their old deadline, or lapse if that is over
--- returns: outcome unclaimed, also where the order is already gone
+-- returns: outcome unclaimed, also where the order is already gone | elsewhere where it can no longer be undone
 -- events: each reservation to its viewer's sockets; the live stock where units came back
 --- @include "answer"
 --- @include "drop_read"
@@ -25,8 +25,12 @@ local raw = redis.call('HGET', orders_key, order)
 if not raw then
   return answer('unclaimed')
 end
+local record = cmsgpack.unpack(raw)
+if record.step ~= 'claimed' and record.step ~= 'voiding' then
+  return answer('elsewhere', { step = record.step })
+end
 local now = now_ms()
-for _, line in ipairs(cmsgpack.unpack(raw).lines) do
+for _, line in ipairs(record.lines) do
   local hold = hold_read(holds_key, line.reservation)
   if hold.state == 'paying' and hold.order == order then
     if hold.expires_at > now then

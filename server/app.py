@@ -90,6 +90,7 @@ class House:
             drops=self.drops,
             holds=self.holds,
             checkout=self.checkout,
+            recorder=self.recorder(),
             pause_seconds=pause,
         )
 

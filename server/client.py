@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from server import ids
 from server.protocol.codec import Codec, pack, unpack_event
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class LiveClient:
         self._socket = socket
         self._codec = codec
         self._operations = itertools.count(1)
+        self._name = ids.secret(6)  # operation ids are unique per viewer, who may have several connections
         self._waiting: dict[str, asyncio.Future[Message]] = {}
         self._changed = asyncio.Event()
         self.welcome: Message = {}
@@ -67,7 +69,7 @@ class LiveClient:
 
     async def request(self, message: Message) -> Message:
         """Send a command and return its answer; an id is made where it has none. Raises ClosedError, TimeoutError."""
-        operation = message.setdefault("id", f"op-{next(self._operations)}")
+        operation = message.setdefault("id", f"{self._name}-{next(self._operations)}")
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[operation] = answer
         try:

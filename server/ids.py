@@ -78,7 +78,11 @@ def show_of(identifier: str) -> str | None:
     """Return the show that a drop, reservation or order id belongs to, or None if it is no such id."""
     kind, _, rest = identifier.partition("_")
     part, found, own = rest.partition("_")
-    if kind not in {"dr", "rs", "or"} or not found or not own or not part.isalnum() or not part.isascii():
+    if (
+        kind not in {"dr", "rs", "or"}
+        or not found
+        or not (rest.isascii() and part.isalnum() and own.isalnum())
+    ):
         return None
     return f"sh_{part}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from server.store.redis import Redis
 
 EXPIRES_AT = 5  # its place in a hold's record
+
+
+def packed(record: list[Any]) -> bytes:
+    """Return a record as the scripts pack theirs."""
+    return bytes(msgpack.packb(record, use_bin_type=False))
 
 
 async def redis_now(client: Redis) -> int:
@@ -29,7 +34,7 @@ async def move_deadline(client: Redis, show: str, reservation: str, to: int) -> 
     record = unpacked(raw)
     record[EXPIRES_AT] = to
     async with client.pipeline(transaction=True) as pipe:
-        pipe.hset(key("holds", show=show), reservation, msgpack.packb(record, use_bin_type=False))
+        pipe.hset(key("holds", show=show), reservation, packed(record))
         pipe.zadd(key("expiry", show=show), {reservation: to}, xx=True)
         await pipe.execute()
 

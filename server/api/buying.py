@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 
 async def reserve(call: Call) -> Answer:
-    """Take units of a drop for the caller; the Idempotency-Key is the operation id of both doors."""
+    """Take units of a drop for the caller; repeating the Idempotency-Key takes nothing more."""
     body: NewReservation = call.body
     await call.show()
     began = monotonic()
+    # The key's scope is the path: the same key on another drop is another operation.
+    operation = f"{call.path['drop']} {call.key}"
     outcome = await call.rooms.holds.reserve(
-        call.path["show"], call.identity.subject, call.key or "", call.path["drop"], body.quantity
+        call.path["show"], call.identity.subject, operation, call.path["drop"], body.quantity
     )
     metrics.RESERVATION_SECONDS.observe(monotonic() - began)
     return Answer(_kept(outcome), 201)
@@ -85,8 +87,11 @@ def _request(call: Call) -> Request:
     if address:
         details["shipping_address"] = address
     viewer = call.identity.subject
+    # The order's id stands for what is paid and how, not for the key alone: a key that is used for something else
+    # once its first answer is forgotten makes another order, never the first one again.
+    operation = f"{call.key} {ids.fingerprint(msgspec.json.encode(body, order='sorted'))}"
     return Request(
-        order=ids.order(show, viewer, call.key or ""),
+        order=ids.order(show, viewer, operation),
         show=show,
         viewer=viewer,
         reservations=body.reservations,

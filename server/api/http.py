@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from server.auth import Identity, Right
 
 MAX_BODY_BYTES = 65_536
+MAX_DIGITS = 10  # of a number in a query
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 # Answers that a key does not keep: nothing was decided, or only who asked was looked at.
@@ -74,7 +75,7 @@ class Call:
     def number(self, name: str, default: int, most: int) -> int:
         """Return a whole number of the query between 1 and `most`."""
         text = self.query.get(name, str(default))
-        if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= most:
+        if not (text.isascii() and text.isdecimal() and len(text) < MAX_DIGITS and 1 <= int(text) <= most):
             raise invalid(f"{name}: a whole number from 1 to {most} is expected, given {text[:20]!r}.")
         return int(text)
 
@@ -160,7 +161,11 @@ async def _carry_out(operation: Operation, rooms: Rooms, request: Request) -> Re
     if call.key is None:
         return _response(await operation.handler(call))
     run = await rooms.idempotency.begin(
-        identity.subject, operation.method, request.url.path, call.key, _canonical(operation, call.query, raw)
+        f"{identity.role} {identity.subject}",
+        operation.method,
+        request.url.path,
+        call.key,
+        _canonical(operation, call.query, raw),
     )
     if isinstance(run, Stored):
         if "show" in call.path:

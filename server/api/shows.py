@@ -13,7 +13,7 @@ from server.api.paging import Page, after, cursor
 from server.auth import Right
 from server.catalog import money, products
 from server.errors import Code
-from server.protocol.shapes import Order, Product, Show
+from server.protocol.shapes import Identifier, Order, Product, Show, UnixMs
 
 PAGE = 50
 MAX_PAGE = 200
@@ -36,7 +36,7 @@ async def create(call: Call) -> Answer:
 async def listed(call: Call) -> Answer:
     """List the shows that the token speaks for, newest first."""
     limit = call.number("limit", PAGE, MAX_PAGE)
-    place = after(call.query.get("cursor"), tuple[str])
+    place = after(call.query.get("cursor"), tuple[Identifier])
     rows, following = await call.rooms.shows.listed(place[0] if place else None, limit)
     items = [view for view, host in rows if call.identity.covers(view["id"], host)]
     return Answer({"items": items, "next_cursor": cursor(following) if following is not None else None})
@@ -94,7 +94,7 @@ async def orders(call: Call) -> Answer:
     """List the show's orders, newest first."""
     await call.show()
     limit = call.number("limit", PAGE, MAX_PAGE)
-    place = after(call.query.get("cursor"), tuple[int, str])
+    place = after(call.query.get("cursor"), tuple[UnixMs, Identifier])
     items = await call.rooms.orders.of_show(call.path["show"], limit, place)
     last = items[-1] if len(items) == limit else None
     return Answer({"items": items, "next_cursor": cursor(last["created_at"], last["id"]) if last else None})

@@ -120,15 +120,22 @@ class Checkout:
         leased = await ask(
             self._scripts, "order_lease", {"show": show}, lease_ms=LEASE_MS, limit=RESUME_LIMIT
         )
-        for record in leased["orders"]:
-            outcome = await self.advance(show, record)
-            log.info("checkout.resumed", order=record["id"], outcome=type(outcome).__name__)
+        await asyncio.gather(*(self._resume(show, record) for record in leased["orders"]))
         return len(leased["orders"])
+
+    async def _resume(self, show: str, record: Record) -> None:
+        try:
+            outcome = await self.advance(show, record)
+        except Exception:
+            # What one order brings out must not keep the others waiting; its lease runs out and it is tried again.
+            log.exception("checkout.not_resumed", order=record["id"], step=record["step"])
+            return
+        log.info("checkout.resumed", order=record["id"], outcome=type(outcome).__name__)
 
     async def find(self, order: str) -> tuple[View, str] | None:
         """Return an order and its viewer: from the ledger, or as far as its checkout has come; None if unknown."""
-        found = await self._orders.find(order)
         show = ids.show_of(order)
+        found = await self._orders.find(order) if show is not None else None
         if found is not None or show is None:
             return found
         raw = await reads.field(self._client, key("orders", show=show), order, "reading the order")
@@ -210,7 +217,9 @@ class Checkout:
         record["reference"] = reference or record["reference"]
 
     async def _unclaim(self, show: str, record: Record) -> None:
-        await ask(self._scripts, "hold_unclaim", {"show": show}, order=record["id"])
+        answer = await ask(self._scripts, "hold_unclaim", {"show": show}, order=record["id"])
+        if answer["outcome"] != "unclaimed":
+            raise unavailable(f"Order {record['id']} is {answer['step']} by now; somebody else works on it.")
 
 
 async def _bounded(call: Awaitable[Any]) -> Any:

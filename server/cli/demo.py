@@ -64,8 +64,12 @@ async def _run(settings: Settings, bound: socket.socket, audience: int, *, as_js
         }
         _announce(links, drop, as_json=as_json)
         async with Audience(url, show["id"], drop["id"], tokens, audience) as crowd:
-            if audience:
-                await _perform(client, crowd, quiet=as_json)
+            try:
+                if audience:
+                    await _perform(client, crowd, quiet=as_json)
+            except httpx.TransportError:
+                if not server.should_exit:  # else the demo was ended in the middle of it
+                    raise
             await serving  # the crowd stays and watches
 
 

@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from server.cli.keeper import StoreKeeper
 from server.ledger.migrate import is_current, is_empty, migrate
 from server.settings import Settings, SettingsError
 from server.store.embedded import Embedded, EmbeddedError
@@ -51,8 +52,12 @@ def home(settings: Settings) -> Iterator[Settings]:
         embedded = Embedded.start(settings.data, settings.appendfsync)
     except EmbeddedError as error:
         raise fail(str(error)) from None
-    with embedded:
+    keeper = StoreKeeper(embedded, settings)
+    keeper.start()
+    try:
         yield msgspec.structs.replace(settings, redis_url=embedded.url)
+    finally:
+        keeper.leave()
 
 
 def prepare_ledger(settings: Settings) -> None:

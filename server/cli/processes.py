@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.2
 REPLACE_SECONDS = 1.0
+TO_LEAVE = frozenset({signal.SIGTERM, signal.SIGINT})
 GRACE_SECONDS = 5.0  # beyond the drain, before a process that does not leave is killed
 
 log = structlog.get_logger(__name__)
@@ -36,32 +37,38 @@ def supervise(settings: Settings, bound: socket.socket, workers: int, *, work: b
     running: list[SpawnProcess] = []
     try:
         with leaving_quietly():
-            running += [_start(settings, bound, work=work) for _ in range(workers)]
+            for _ in range(workers):
+                _start(running, settings, bound, work=work)
             while True:
                 time.sleep(POLL_SECONDS)
-                for place, process in enumerate(running):
-                    if process.is_alive():
-                        continue
+                for process in [each for each in running if not each.is_alive()]:
                     log.error("process.died", pid=process.pid, exit_code=process.exitcode)
+                    running.remove(process)
                     time.sleep(REPLACE_SECONDS)
-                    running[place] = _start(settings, bound, work=work)
+                    _start(running, settings, bound, work=work)
     finally:
         _end(running, settings.drain_seconds + GRACE_SECONDS)
 
 
-def _start(settings: Settings, bound: socket.socket, *, work: bool) -> SpawnProcess:
+def _start(running: list[SpawnProcess], settings: Settings, bound: socket.socket, *, work: bool) -> None:
+    """Start a process and note it. No signal comes in between, or it would run on with nobody who knows of it."""
     process = multiprocessing.get_context("spawn").Process(
-        target=_serve, args=(settings, bound, os.getpid()), kwargs={"work": work}
+        target=_serve, args=(settings, bound, os.getpid()), kwargs={"work": work}, daemon=True
     )
-    process.start()
-    return process
+    signal.pthread_sigmask(signal.SIG_BLOCK, TO_LEAVE)
+    try:
+        process.start()
+        running.append(process)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TO_LEAVE)
 
 
 def _serve(settings: Settings, bound: socket.socket, parent: int, *, work: bool) -> None:
-    if not leash(parent):
-        return
-    logs.configure(settings.log_level)
     with leaving_quietly():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TO_LEAVE)  # it was inherited blocked
+        if not leash(parent):
+            return
+        logs.configure(settings.log_level)
         Server(config(settings, app.create_app(settings, work=work))).run([bound])
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from server.cli.home import fail
+from server.clock import monotonic
+from server.gateway.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,11 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then close as uvicorn does."""
         loaded: Any = self.config.loaded_app
-        await loaded.state.drain.drain(self.config.timeout_graceful_shutdown or 0)
+        grace = self.config.timeout_graceful_shutdown or 0
+        began = monotonic()
+        await loaded.state.drain.drain(grace / 2)
+        # Requests under way get what is left of the same grace time, and at least a moment.
+        self.config.timeout_graceful_shutdown = max(1, int(grace - (monotonic() - began)))
         await super().shutdown(sockets)
 
 
@@ -40,7 +46,7 @@ def config(settings: Settings, application: Any) -> uvicorn.Config:
     """Return uvicorn's configuration for the app."""
     return uvicorn.Config(
         application,
-        ws="websockets-sansio",
+        ws=Wire,
         ws_max_size=settings.message_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=PING_SECONDS,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from server import app, logs
@@ -27,5 +29,14 @@ def serve(settings: Settings, workers: int, *, work: bool) -> None:
 def work(settings: Settings) -> None:
     """Sweep and record until SIGTERM or SIGINT."""
     logs.configure(settings.log_level)
-    with leaving_quietly():
-        asyncio.run(app.work(settings))
+    with leaving_quietly(), suppress(asyncio.CancelledError):
+        asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    """Work until a signal cancels this task: a task that ends in order, wherever it is."""
+    this = asyncio.current_task()
+    assert this is not None  # noqa: S101  a coroutine that runs has a task
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
+    await app.work(settings)

@@ -124,9 +124,9 @@ class Live:
             late = [key("live", show=show) for show in self._feeds if show not in channels.values()]
             if late:
                 await pubsub.ssubscribe(*late)
-            self._heard_at = monotonic()
+            began = monotonic()
             try:
-                while self.hears:
+                while monotonic() - max(began, self._heard_at) < DEAF_SECONDS:
                     message = await pubsub.get_message(timeout=POLL_SECONDS)
                     if message is not None:
                         await self._take(message["type"], message["channel"].decode(), message["data"])
@@ -183,7 +183,12 @@ class Live:
     def _tell(self, feed: Feed, entry: stream.Entry) -> None:
         assert feed.place is not None  # noqa: S101  callers hold the lock and have a place
         feed.place = stream.Place(feed.place.epoch, entry.offset)
-        self._listener.event(feed.show, entry)
+        try:
+            self._listener.event(feed.show, entry)
+        except Exception:
+            # Whoever did not get this event must not go on as if they had.
+            self._listener.lost(feed.show)
+            raise
 
     def _lose(self, feed: Feed, top: stream.Place) -> None:
         log.warning("position.lost", show=feed.show)

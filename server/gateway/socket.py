@@ -29,7 +29,8 @@ from server.eventlog import recovery
 from server.gateway.dispatch import Caller
 from server.gateway.frames import Frame
 from server.gateway.hub import TooManySocketsError
-from server.gateway.viewer import Viewer, close_reason
+from server.gateway.viewer import CLOSE_SECONDS, Viewer, close_reason
+from server.gateway.wire import abort
 from server.ids import new_session
 from server.protocol.codec import Codec, negotiate
 from server.protocol.commands import Hello, Since, Token
@@ -87,9 +88,11 @@ class Gateway:
         await websocket.accept(subprotocol=codec.value if offered else None)
         metrics.CONNECTIONS.inc()
         try:
-            with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
-                async with asyncio.timeout(None) as patience:
+            with suppress(WebSocketDisconnect, RuntimeError):
+                async with asyncio.timeout(self._settings.hello_seconds + CLOSE_SECONDS) as patience:
                     await self._converse(websocket, codec, show, host, patience)
+        except TimeoutError:
+            abort(websocket)  # the peer reads nothing: a close frame would wait for ever
         finally:
             metrics.CONNECTIONS.dec()
 
@@ -122,6 +125,7 @@ class Gateway:
         viewer = Viewer(websocket, codec, identity.subject, self._settings.viewer_buffer_bytes)
         viewer.counts = identity.role is Role.VIEWER
         viewer.patience = patience
+        patience.reschedule(None)  # from here on `close` starts it again
         caller = Caller(show, identity)
         writer = asyncio.create_task(viewer.write())
         try:
@@ -164,13 +168,7 @@ class Gateway:
         """Enter the room first and let events wait, look at the log, tell what was missed, then go live."""
         try:
             limit = await self._hub.enter(caller.show, viewer)
-            joined = await recovery.join(
-                self._scripts,
-                caller.show,
-                caller.identity.subject,
-                since.epoch if since else "",
-                since.offset if since else 0,
-            )
+            joined = await self._look(caller, since)
         except TooManySocketsError as error:
             viewer.close(error.close, str(error))
             return
@@ -180,6 +178,15 @@ class Gateway:
         session.go_live(limit)
         viewer.send(_welcome(joined, caller))
         _go_live(viewer, joined)
+
+    async def _look(self, caller: Caller, since: Since | None) -> recovery.Joined:
+        """Look at the log for a viewer; who has missed more than they could take at once gets the full picture."""
+        show, subject = caller.show, caller.identity.subject
+        if since is not None:
+            joined = await recovery.join(self._scripts, show, subject, since.epoch, since.offset)
+            if sum(len(entry.packed) for entry in joined.missed) <= self._settings.viewer_buffer_bytes // 4:
+                return joined
+        return await recovery.join(self._scripts, show, subject, "", 0)
 
     async def _listen(
         self, websocket: WebSocket, session: Session, viewer: Viewer, caller: Caller, host: str
@@ -235,9 +242,10 @@ def require_origin(websocket: WebSocket, allowed: tuple[str, ...]) -> None:
     origin = websocket.headers.get("origin")
     if origin is None or origin in allowed or "*" in allowed:
         return
-    parts = urlsplit(origin)
-    if parts.scheme in {"http", "https"} and parts.netloc == websocket.headers.get("host"):
-        return
+    with suppress(ValueError):  # no address at all
+        parts = urlsplit(origin)
+        if parts.scheme in {"http", "https"} and parts.netloc == websocket.headers.get("host"):
+            return
     raise Problem(Code.NOT_ALLOWED, "This origin may not connect; name it in LIVEDROP_ALLOWED_ORIGINS.")
 
 

@@ -87,6 +87,7 @@ def _insert(connection: Connection, show: str, record: Record, status: str, paym
         "updated_at": record["created_at"],
     }
     if not insert_once(connection, orders, order):
+        _require_same(connection, record, status)
         return
     for position, line in enumerate(record["lines"]):
         row = {
@@ -111,6 +112,22 @@ def _insert(connection: Connection, show: str, record: Record, status: str, paym
         "updated_at": record["created_at"],
     }
     connection.execute(payments.insert().values(payment))
+
+
+def _require_same(connection: Connection, record: Record, status: str) -> None:
+    """Refuse to take another order for a repeat of this one: that would sell units without a record."""
+    known = connection.execute(select(orders.c.status).where(orders.c.id == record["id"])).scalar_one()
+    lines = select(order_lines.c.reservation).where(order_lines.c.order_id == record["id"])
+    paid_for = set(connection.execute(lines).scalars())
+    same = paid_for == {line["reservation"] for line in record["lines"]}
+    if not same or (known == "cancelled") != (status == "cancelled"):
+        raise DifferentOrderError(
+            f"order {record['id']} is {known} with other lines than it is now asked for"
+        )
+
+
+class DifferentOrderError(Exception):
+    """An order's id was used for two different orders."""
 
 
 def _mark_paid(connection: Connection, order: str, at: int) -> None:

@@ -19,7 +19,7 @@ OperationId = Annotated[str, Meta(min_length=1, max_length=MAX_OPERATION_ID_LENG
 Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
 Quantity = Annotated[int, Meta(ge=1, le=MAX_RESERVATION_QUANTITY)]
 Count = Annotated[int, Meta(ge=0)]
-UnixMs = Annotated[int, Meta(ge=0)]
+UnixMs = Annotated[int, Meta(ge=0, le=2**53)]
 
 ShowStatus = Literal["scheduled", "live", "paused", "ended"]
 DropStatus = Literal["scheduled", "countdown", "open", "paused", "closed"]

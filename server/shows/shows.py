@@ -88,6 +88,11 @@ class Shows:
         """Return the shows that workers look after: all that are not yet retired."""
         return await reads.members(self._client, key("active"), "listing active shows")
 
+    async def is_over(self, show: str) -> bool:
+        """Whether a show has ended, or is gone altogether."""
+        status = await reads.field(self._client, key("show", show=show), "status", "reading the show's state")
+        return status in {None, b"ended"}
+
     async def retire(self, show: str) -> bool:
         """Let an ended show's keys expire a day from now once nothing in it can change; say whether that is done."""
         answer = await ask(self._scripts, "show_retire", {"show": show}, keep_ms=KEPT_AFTER_END_MS)

@@ -116,6 +116,16 @@ class Embedded:
         """The server's process id, where it is ours and not stopped."""
         return self._process.pid if self._process else None
 
+    def lives(self) -> bool:
+        """Whether the server still runs: our own process, or, where another owns it, that owner."""
+        if self._process is not None:
+            return self._process.poll() is None
+        lock = self._place.lock("owner.lock")
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
     def stop(self) -> None:
         """End the server if it is ours, after it has written everything; harmless when repeated."""
         if self._process is None:

@@ -58,14 +58,14 @@ class Recorder:
             # One show's bad entry must not keep all others out of the books.
             log.exception("recorder.show_failed", show=show)
 
-    async def record(self, show: str) -> None:
-        """Bring the ledger's drops of one show up to the log's end."""
+    async def record(self, show: str) -> bool:
+        """Take the log's next events into the ledger's drops of one show; return whether the ledger has them all."""
         top = await stream.top(self._client, show)
         if top is None:
-            return
+            return True
         known = await self._ledger.read(lambda connection: _position(connection, show))
         if known == (top.epoch, top.offset):
-            return
+            return True
         seen = known[1] if known and known[0] == top.epoch else 0
         entries = await stream.after(self._client, show, seen)
         touched: set[str] = set()
@@ -75,6 +75,7 @@ class Recorder:
         views = [await self._drops.find(show, drop) for drop in sorted(touched)]
         rows = [_row(view, seen) for view in views]
         await self._ledger.write(lambda connection: _write(connection, rows, show, top.epoch, seen))
+        return seen >= top.offset
 
 
 def _drops_of(event: dict[str, Any]) -> set[str]:

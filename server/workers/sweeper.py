@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from server.shows.drops import Drops
     from server.shows.shows import Shows
     from server.store.redis_clock import RedisClock
+    from server.workers.recorder import Recorder
 
 RESUME_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
+AT_ONCE = 8  # shows looked after at the same time: one whose provider hangs delays no other
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,7 @@ class Sweeper:
         drops: Drops,
         holds: Holds,
         checkout: Checkout,
+        recorder: Recorder,
         pause_seconds: float,
     ) -> None:
         self._clock = clock
@@ -49,6 +52,7 @@ class Sweeper:
         self._drops = drops
         self._holds = holds
         self._checkout = checkout
+        self._recorder = recorder
         self._pause = pause_seconds
 
     async def run(self) -> None:
@@ -56,14 +60,19 @@ class Sweeper:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._for_ever(self._pause, self._tick))
             tasks.create_task(self._for_ever(RESUME_SECONDS, self._checkout.resume))
-            tasks.create_task(self._for_ever(RETIRE_SECONDS, self._shows.retire))
+            tasks.create_task(self._for_ever(RETIRE_SECONDS, self._retire))
+
+    async def _retire(self, show: str) -> None:
+        """Retire an ended show once the ledger has all of its log; ended first, so that nothing comes after."""
+        if await self._shows.is_over(show) and await self._recorder.record(show):
+            await self._shows.retire(show)
 
     async def _for_ever(self, pause: float, work: Callable[[str], Awaitable[object]]) -> None:
         while True:
             began = monotonic()
             try:
-                for show in await self._shows.active():
-                    await _guarded(show, work)
+                gate = asyncio.Semaphore(AT_ONCE)
+                await asyncio.gather(*(_guarded(gate, show, work) for show in await self._shows.active()))
             except Problem as problem:
                 log.warning("sweeper.unavailable", reason=problem.detail)
             await asyncio.sleep(max(0.0, pause - (monotonic() - began)))
@@ -79,9 +88,10 @@ class Sweeper:
                 return
 
 
-async def _guarded(show: str, work: Callable[[str], Awaitable[object]]) -> None:
+async def _guarded(gate: asyncio.Semaphore, show: str, work: Callable[[str], Awaitable[object]]) -> None:
     try:
-        await work(show)
+        async with gate:
+            await work(show)
     except Problem as problem:
         log.warning("sweeper.show_waits", show=show, reason=problem.detail)
     except Exception:

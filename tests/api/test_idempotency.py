@@ -9,6 +9,7 @@ import pytest
 
 from server import ids
 from server.auth import Role
+from server.protocol.codec import Codec
 from tests.problems import assert_problem
 from tests.waiting import wait_for
 from tests.wire import wire
@@ -54,7 +55,6 @@ async def test_a_repeated_reservation_takes_once(stage: Stage) -> None:
 @pytest.mark.parametrize(("method", "path", "body"), [
     ("POST", "/v1/shows", {"title": "Once", "currency": "EUR"}),
     ("POST", "/v1/shows/{show}/drops", {"sku": "MUG", "quantity": 1}),
-    ("POST", "/v1/tokens", {"sub": "guest", "role": "viewer", "shows": ["{show}"]}),
     ("POST", "/v1/shows/{show}/drops/{drop}/restock", {"quantity": 3}),
     ("POST", "/v1/shows/{show}/drops/{drop}/open", {"countdown_ms": 3_600_000}),
 ])  # fmt: skip
@@ -64,8 +64,6 @@ async def test_whatever_creates_or_moves_accepts_a_key(
     """A repeat changes nothing: it gets the first body, though running it again would be refused or make another."""
     drop = await stage.drop(1, opened=False)
     target, key = path.format(show=stage.show, drop=drop), ids.secret(8)
-    if "shows" in body:
-        body = {**body, "shows": [stage.show]}
     first = await stage.host(method, target, key=key, json=body)
     assert first.status_code in {200, 201}, first.text
     before = await stage.stock(drop)
@@ -121,20 +119,43 @@ async def test_a_key_belongs_to_its_caller_method_and_path(stage: Stage) -> None
         assert "idempotent-replayed" not in restocked.headers
 
 
-async def test_a_key_is_the_operation_id_of_both_doors(stage: Stage) -> None:
-    """Who got no answer on the socket may ask again over HTTP: the same id takes once, whichever door it comes by."""
+async def test_a_key_of_one_drop_is_free_on_another(stage: Stage) -> None:
+    """The path is part of the scope: the same key takes of either drop, and replays each for itself."""
+    drops, viewer, key = [await stage.drop(5), await stage.drop(5)], stage.viewer(), ids.secret(8)
+    first = [await stage.reserve(viewer, drop, key=key) for drop in drops]
+    assert [answer.status_code for answer in first] == [201, 201]
+    assert [answer.json()["drop"] for answer in first] == drops
+    for answer, drop in zip(first, drops, strict=True):
+        assert_replayed(answer, await stage.reserve(viewer, drop, key=key))
+
+
+async def test_an_id_of_the_socket_takes_once_per_viewer(stage: Stage) -> None:
+    """Repeating an id replays, on every socket of the viewer and after a reconnect; for another drop it is refused."""
     drop, other, viewer, key = await stage.drop(5), await stage.drop(5), stage.viewer(), ids.secret(8)
+    reserve = {"type": "reserve", "id": key, "drop": drop, "quantity": 1}
+    async with wire(stage, viewer) as socket, wire(stage, viewer, codec=Codec.JSON) as twin:
+        await socket.send(reserve)
+        first = await socket.answer()
+        await twin.send(reserve)
+        second = await twin.answer()
+    assert (first["replayed"], second["replayed"]) == (False, True)
+    assert first["reservation"] == second["reservation"]
     async with wire(stage, viewer) as socket:
-        await socket.send({"type": "reserve", "id": key, "drop": drop, "quantity": 1})
-        first = (await socket.answer())["reservation"]
-        again = await stage.reserve(viewer, drop, key=key)
-        assert (again.status_code, again.json()) == (201, first)
-        await socket.send({"type": "reserve", "id": key, "drop": drop, "quantity": 1})
-        replayed = await socket.answer()
-        assert (replayed["reservation"], replayed["replayed"]) == (first, True)
-        await socket.send({"type": "reserve", "id": key, "drop": other, "quantity": 1})
-        assert (await socket.answer())["code"] == "idempotency-mismatch"
+        await socket.send(reserve)
+        assert (await socket.answer())["replayed"] is True
+        await socket.send({**reserve, "drop": other})
+        refused = await socket.answer()
+        assert refused["code"] == "idempotency-mismatch"
+        assert f"took 1 of drop {drop}, not 1 of {other}" in refused["message"]
     assert stage.numbers(await stage.stock(drop)) == (4, 1, 0)
+
+
+async def test_minting_keeps_no_token(stage: Stage) -> None:
+    """A token is made anew each time: a key is taken, and no secret is stored to be replayed."""
+    body = {"sub": "guest", "role": "viewer", "shows": [stage.show]}
+    answers = [await stage.host("POST", "/v1/tokens", key="again", json=body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert all("idempotent-replayed" not in answer.headers for answer in answers)
 
 
 async def test_while_the_first_runs_the_second_is_told_to_wait(stage: Stage) -> None:

@@ -10,6 +10,7 @@ from server import ids
 from server.checkout.saga import Paid, Pending, Request
 from server.errors import Code, Problem
 from server.inventory.holds import Held
+from server.orders.orders import DifferentOrderError
 from server.payments.methods import Method, Methods
 from server.payments.sandbox import Sandbox
 from server.store.embedded import Embedded
@@ -287,3 +288,65 @@ async def test_a_total_that_changed_is_not_charged(house: House, till: Till) -> 
     assert "2500" in outcome.detail
     assert "2400" in outcome.detail
     assert not till.authorized
+
+
+async def test_an_order_id_that_means_something_else_sells_nothing_unrecorded(
+    house: House, till: Till
+) -> None:
+    """The id of a finished order with other reservations: the units stay accounted for, nothing is acknowledged."""
+    one = await request(house)
+    assert isinstance(await house.checkout.pay(one), Paid)
+    drop = await drop_of(house, one)
+    held = await house.holds.reserve(one.show, "buyer", "more", drop, 1)
+    assert isinstance(held, Held)
+    other = Request(one.order, one.show, one.viewer, [held.reservation["id"]], one.details, None)
+    with pytest.raises(DifferentOrderError):
+        await house.checkout.pay(other)
+    found = await house.orders.find(one.order)
+    assert found is not None
+    assert found[0]["total"] == 2500
+    assert till.captured == {one.order}
+
+
+async def test_one_order_that_cannot_be_finished_holds_up_no_other(
+    house: House, till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug that one order brings out is logged; the orders behind it are finished in the same round."""
+    show = await live_show(house)
+    drop = await open_drop(house, show)
+    waiting = []
+    for name in ("ann", "bea", "cyd"):
+        held = await house.holds.reserve(show, name, "take", drop, 1)
+        assert isinstance(held, Held)
+        details = {"provider": "sandbox", "method": "card", "token": "tok_timeout_then_ok"}
+        one = Request(ids.order(show, name, "pay"), show, name, [held.reservation["id"]], details, None)
+        assert isinstance(await house.checkout.pay(one), Pending)
+        await lapse_lease(house, one)
+        waiting.append(one)
+    bad = min(waiting, key=lambda one: one.order)
+    original = till.authorize
+
+    async def breaks(charge: Charge) -> Authorized | Declined:
+        if charge.order == bad.order:
+            raise RuntimeError("a bug")
+        return await original(charge)
+
+    monkeypatch.setattr(till, "authorize", breaks)
+    await house.checkout.resume(show)
+    assert till.captured == {one.order for one in waiting} - {bad.order}
+
+
+async def test_a_sold_order_cannot_be_unclaimed(house: House, till: Till) -> None:
+    """Once its units are sold, an order's record stays until the ledger has it, whoever wants to undo the claim."""
+    one = await request(house)
+    assert not till.authorized
+    with pytest.MonkeyPatch.context() as patch:
+        dying_at(house, patch, "before commit")
+        with pytest.raises(DiedError):
+            await house.checkout.pay(one)
+    record = {"id": one.order}
+    with pytest.raises(Problem, match="finalized"):
+        await house.checkout._unclaim(one.show, record)
+    await lapse_lease(house, one)
+    await house.checkout.resume(one.show)
+    assert await house.orders.find(one.order) is not None

@@ -9,13 +9,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgpack
-
 from server import ids
 from server.store import reads
 from server.store.answers import unpacked
 from server.store.keys import key
-from tests.deadlines import redis_now
+from tests.deadlines import packed, redis_now
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -108,4 +106,4 @@ class Torn:
         return record
 
     async def _write(self, name: str, of: str, record: list[Any]) -> None:
-        await self.client.hset(self._key(name), of, msgpack.packb(record, use_bin_type=False))
+        await self.client.hset(self._key(name), of, packed(record))

@@ -10,7 +10,7 @@ from server.inventory.books import read_books
 from server.store import reads
 from server.store.answers import Answer, ask, unpacked
 from server.store.keys import key
-from tests.deadlines import let_lapse, redis_now
+from tests.deadlines import let_lapse, packed, redis_now
 from tests.keys import leaks
 from tests.lua.told import Told, listening, read_log, top_of
 
@@ -45,8 +45,8 @@ class Scene:
     async def run(self, script: str, /, **args: Any) -> Answer:
         """Run a script on the show and return its answer; the four numbers of every drop must add up after it."""
         answer = await ask(self.scripts, script, {"show": self.show}, **args)
-        for drop, packed in (await reads.fields(self.client, self.key("stock"), "stock")).items():
-            available, held, sold, quantity, *_ = unpacked(packed)
+        for drop, row in (await reads.fields(self.client, self.key("stock"), "stock")).items():
+            available, held, sold, quantity, *_ = unpacked(row)
             assert available + held + sold == quantity, f"{script} broke {drop.decode()}"
             assert min(available, held, sold) >= 0, f"{script} broke {drop.decode()}"
         return answer
@@ -178,6 +178,11 @@ class Scene:
         """Let deadlines pass; a sweep lets the units go."""
         await let_lapse(self.client, self.show, *reservations)
 
+    async def given_to(self, reservation: str, order: str) -> None:
+        """Write into a hold's record that another order claims it."""
+        *record, _order = await self.record("holds", reservation)
+        await self.client.hset(self.key("holds"), reservation, packed([*record, order]))
+
     # -- what is there now
 
     async def record(self, name: str, field: str) -> Any:
@@ -194,6 +199,11 @@ class Scene:
         """Return (available, held, sold)."""
         available, held, sold, *_ = await self.record("stock", drop)
         return available, held, sold
+
+    async def revision(self, drop: str) -> int:
+        """Return the revision of a drop's numbers."""
+        revision: int = (await self.record("stock", drop))[4]
+        return revision
 
     async def hold(self, reservation: str) -> Fields:
         """Return a hold's record by name."""

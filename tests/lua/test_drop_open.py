@@ -23,8 +23,10 @@ async def test_moved_at_once(scene: Scene) -> None:
     """The host opens a drop now: its planned opening is off, and units can be taken."""
     await scene.live()
     drop = await scene.planned(opens_at=FAR)
+    revision = await scene.revision(drop)
     async with scene.watched() as told:
         moved = await scene.moved("drop_open", drop=drop, **NOW)
+    assert moved["drop"]["revision"] == await scene.revision(drop) > revision
     assert (told.kinds, told.events[0]["drop"]) == (["drop.opened"], moved["drop"])
     assert moved["drop"]["status"] == "open"
     assert moved["drop"]["opens_at"] == moved["drop"]["opened_at"] == told.events[0]["at"]
@@ -84,8 +86,8 @@ async def test_wrong_state(scene: Scene, state: str) -> None:
     if state == "closed":
         await scene.moved("drop_close", drop=drop, by="host")
     wrong = {"outcome": "wrong-state", "state": state}
-    assert await scene.refused("drop_open", drop=drop, **NOW) == wrong
     await scene.client.zadd(scene.key("due"), {f"open {drop}": 1})
+    assert await scene.refused("drop_open", drop=drop, **NOW) == wrong
     assert await scene.run("drop_open", drop=drop, **CLOCK) == wrong
     assert await due(scene) == []
 

@@ -14,8 +14,10 @@ async def test_moved(scene: Scene) -> None:
     """A paused drop keeps what is held and lets nothing more be taken."""
     drop = await scene.opened(3)
     await scene.held(drop)
+    revision = await scene.revision(drop)
     async with scene.watched() as told:
         moved = await scene.moved("drop_pause", drop=drop)
+    assert moved["drop"]["revision"] == await scene.revision(drop) > revision
     assert [(event["type"], event["drop_id"]) for event in told.events] == [("drop.paused", drop)]
     assert (moved["drop"]["status"], await scene.numbers(drop)) == ("paused", (2, 1, 0))
     refused = await scene.refused("hold_reserve", **scene.taking(drop))

@@ -14,8 +14,10 @@ async def test_moved(scene: Scene) -> None:
     """Units of a paused drop can be taken again."""
     drop = await scene.opened(3)
     await scene.moved("drop_pause", drop=drop)
+    revision = await scene.revision(drop)
     async with scene.watched() as told:
         moved = await scene.moved("drop_resume", drop=drop)
+    assert moved["drop"]["revision"] == await scene.revision(drop) > revision
     assert [(event["type"], event["drop_id"]) for event in told.events] == [("drop.resumed", drop)]
     assert moved["drop"]["status"] == "open"
     await scene.held(drop)

@@ -60,6 +60,16 @@ async def test_lost_to_the_sweeper(scene: Scene) -> None:
     assert (await scene.hold(kept))["state"] == "paying"
 
 
+async def test_lost_to_another_order(scene: Scene) -> None:
+    """What another order claims is not sold by this one."""
+    drop = await scene.opened(5)
+    reservation = await scene.held(drop)
+    await scene.authorized(reservation)
+    await scene.given_to(reservation, "or_2")
+    refused = await scene.refused("hold_finalize", order="or_1")
+    assert refused == {"outcome": "lost", "reservation": reservation}
+
+
 @pytest.mark.parametrize("step", ["claimed", "voiding"])
 async def test_lost_in_another_step(scene: Scene, step: str) -> None:
     """An order that is not authorized, or is being voided, sells nothing."""

@@ -62,3 +62,18 @@ async def test_what_is_being_paid_has_its_providers_time(scene: Scene) -> None:
     hold = await scene.hold(reservation)
     assert (hold["state"], hold["order"]) == ("expired", "")
     assert await scene.numbers(drop) == (5, 0, 0)
+
+
+async def test_a_deadline_that_is_nobodys(scene: Scene) -> None:
+    """A deadline without a hold, or of one that is not alive, is taken off and holds nothing else up."""
+    drop = await scene.opened(5)
+    released, lapsing = await scene.held(drop), await scene.held(drop)
+    await scene.run("hold_release", reservation=released, viewer="ann")
+    await scene.client.zadd(scene.key("expiry"), {"rs_none": 1, released: 2})
+    await scene.lapsed(lapsing)
+    async with scene.watched() as told:
+        await scene.run("hold_sweep", limit=10)
+    assert told.states == [(lapsing, "expired")]
+    assert (await scene.hold(released))["state"] == "released"
+    assert await scene.numbers(drop) == (5, 0, 0)
+    assert not await scene.client.exists(scene.key("expiry"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.lua.scene import Scene
 
@@ -22,7 +24,7 @@ async def test_unclaimed(scene: Scene) -> None:
     assert await scene.deadline(reservation) == old
     assert (told.states, told.stocks) == ([(reservation, "held")], [])
     assert await scene.numbers(drop) == (3, 2, 0)
-    assert await scene.lease("or_1") is None
+    assert not await scene.client.exists(scene.key("orders"), scene.key("pending"))
     await scene.sold(reservation, order="or_2")
 
 
@@ -40,17 +42,18 @@ async def test_a_deadline_that_is_over(scene: Scene) -> None:
 
 
 async def test_lines_that_are_no_longer_the_orders(scene: Scene) -> None:
-    """What was swept, and perhaps taken by another order, is left alone."""
+    """What was swept, or another order claims, is left alone."""
     drop = await scene.opened(5)
-    swept, kept = await scene.held(drop), await scene.held(drop)
-    await scene.claimed(swept, kept)
+    swept, kept, taken = [await scene.held(drop) for _ in range(3)]
+    await scene.claimed(swept, kept, taken)
+    await scene.given_to(taken, "or_2")
     await scene.lapsed(swept)
     await scene.run("hold_sweep", limit=1)
     async with scene.watched() as told:
         await scene.run("hold_unclaim", order="or_1")
     assert told.states == [(kept, "held")]
-    assert (await scene.hold(swept))["state"] == "expired"
-    assert await scene.numbers(drop) == (4, 1, 0)
+    assert [(await scene.hold(each))["state"] for each in (swept, taken)] == ["expired", "paying"]
+    assert await scene.numbers(drop) == (3, 2, 0)
 
 
 async def test_repeated(scene: Scene) -> None:
@@ -59,3 +62,24 @@ async def test_repeated(scene: Scene) -> None:
     await scene.claimed(reservation)
     await scene.run("hold_unclaim", order="or_1")
     assert await scene.refused("hold_unclaim", order="or_1") == {"outcome": "unclaimed"}
+
+
+@pytest.mark.parametrize("step", ["authorized", "finalized", "committed"])
+async def test_elsewhere(scene: Scene, step: str) -> None:
+    """An order whose units may be sold by now cannot be undone; the answer names its step."""
+    reservation = await scene.held(await scene.opened())
+    await scene.authorized(reservation)
+    if step != "authorized":
+        await scene.run("hold_finalize", order="or_1")
+    if step == "committed":
+        await scene.stepped("or_1", "finalized", "committed")
+    assert await scene.refused("hold_unclaim", order="or_1") == {"outcome": "elsewhere", "step": step}
+
+
+async def test_an_order_that_is_voided(scene: Scene) -> None:
+    """An order whose authorization is let go gives its reservations back."""
+    reservation = await scene.held(await scene.opened())
+    await scene.authorized(reservation)
+    await scene.stepped("or_1", "authorized", "voiding")
+    assert await scene.run("hold_unclaim", order="or_1") == {"outcome": "unclaimed"}
+    assert (await scene.hold(reservation))["state"] == "held"

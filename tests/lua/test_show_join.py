@@ -35,7 +35,7 @@ async def test_snapshot(scene: Scene) -> None:
     answer, missed = await joined(scene)
     snapshot = answer["snapshot"]
     assert (answer["outcome"], answer["epoch"], answer["offset"], missed) == ("snapshot", "first", 3, [])
-    assert (snapshot["show"]["status"], snapshot["viewers"]) == ("live", 2)
+    assert (snapshot["show"]["status"], snapshot["viewers"], snapshot["waitlist"]) == ("live", 2, [])
     numbers = [snapshot["drops"][0][name] for name in ("id", "available", "held", "sold", "quantity")]
     assert numbers == [drop, 2, 3, 0, 5]
     assert [(own["id"], own["quantity"], own["state"]) for own in snapshot["reservations"]] == [
@@ -52,6 +52,16 @@ async def test_recovered(scene: Scene, since: int) -> None:
     answer, missed = await joined(scene, "first", since)
     assert (answer["outcome"], answer["offset"], "snapshot" in answer) == ("recovered", 4, False)
     assert missed == [packed for offset, packed in await read_log(scene.client, scene.show) if offset > since]
+
+
+async def test_recovered_with_the_newest_numbers(scene: Scene) -> None:
+    """A returning viewer gets every drop's numbers, which no event of the log would bring, and their reservations."""
+    first, second = await scene.opened(5), await scene.opened(7)
+    mine = await scene.held(second, "ann", 3)
+    answer, _missed = await joined(scene, "first", 5)
+    stocks = {stock["drop_id"]: (stock["available"], stock["held"]) for stock in answer["stocks"]}
+    assert stocks == {first: (5, 0), second: (4, 3)}
+    assert [own["id"] for own in answer["reservations"]] == [mine]
 
 
 @pytest.mark.parametrize(("epoch", "since"), [("another", 2), ("first", 5)])

@@ -6,9 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select
 
 from server.app import keep_running
 from server.inventory.holds import Held
+from server.ledger.tables import drops
 from server.store.embedded import Embedded
 from server.store.keys import key
 from tests.houses import house_at, live_show, numbers, open_drop
@@ -92,3 +94,29 @@ async def test_units_come_back_once_whoever_sweeps(house: House, sweepers: int) 
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_a_deadline_without_a_record_holds_up_nobody(house: House) -> None:
+    """An index entry that belongs to nothing is dropped; the show's other units come back in the same sweep."""
+    show = await live_show(house)
+    drop = await open_drop(house, show, 1)
+    held = await house.holds.reserve(show, "viewer", "op", drop, 1)
+    assert isinstance(held, Held)
+    expiry = key("expiry", show=show)
+    await house.client.zadd(expiry, {"rs_nobody": 1, held.reservation["id"]: 2})
+    await house.holds.sweep(show)
+    assert await house.client.zcard(expiry) == 0
+
+
+async def test_an_ended_show_is_retired_after_its_last_event_is_recorded(house: House) -> None:
+    """Restocked and ended in the last moment: the ledger has it before the workers leave the show."""
+    show = await live_show(house)
+    drop = await open_drop(house, show, 10)
+    await house.drops.restock(show, drop, 5)
+    await house.shows.move(show, "end")
+    await house.sweeper()._retire(show)
+    assert show not in await house.shows.active()
+    row = await house.ledger.read(
+        lambda connection: connection.execute(select(drops).where(drops.c.id == drop)).one()
+    )
+    assert (row.status, row.quantity) == ("closed", 15)
