@@ -207,6 +207,7 @@ async def work(settings: Settings) -> None:
     house = build(settings)
     try:
         await require_supported(house.client)
+        log.info("work.began")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(keep_running("sweeper", house.sweeper().run))
             tasks.create_task(keep_running("recorder", house.recorder().run))

@@ -60,6 +60,14 @@ def home(settings: Settings) -> Iterator[Settings]:
         keeper.leave()
 
 
+@contextmanager
+def prepared(settings: Settings) -> Iterator[Settings]:
+    """Give settings with which work can begin: the ledger has its tables, the store answers."""
+    prepare_ledger(settings)
+    with home(settings) as ready:
+        yield ready
+
+
 def prepare_ledger(settings: Settings) -> None:
     """Make the tables in an empty database; end the command where an older one has to be migrated first."""
     address = ledger_address(settings)

@@ -12,7 +12,8 @@ from rich.table import Table
 from server import __version__
 from server.auth import EVERY_SHOW, MAX_TTL_SECONDS, Role, Tokens, is_subject
 from server.cli import books, catalog, demo, serve
-from server.cli.home import console, fail, home, ledger_address, load_settings, prepare_ledger
+from server.cli.home import console, fail, ledger_address, load_settings, prepare_ledger, prepared
+from server.cli.running import leaving_quietly
 from server.ledger.migrate import migrate as apply_migrations
 from server.settings import Settings, table
 
@@ -67,17 +68,14 @@ def serve_command(
 ) -> None:
     """Serve HTTP and websocket, and look after deadlines and the ledger."""
     settings = _where(load_settings(), host, port)
-    prepare_ledger(settings)
-    with home(settings) as ready:
+    with leaving_quietly(), prepared(settings) as ready:
         serve.serve(ready, workers, work=not no_work)
 
 
 @cli.command("work")
 def work_command() -> None:
     """Look after deadlines, planned moves, unfinished orders and the ledger, without serving."""
-    settings = load_settings()
-    prepare_ledger(settings)
-    with home(settings) as ready:
+    with leaving_quietly(), prepared(load_settings()) as ready:
         serve.work(ready)
 
 
@@ -90,8 +88,7 @@ def demo_command(
 ) -> None:
     """Serve a demo show with a drop from the sample feed, and print the links to its pages."""
     settings = _where(load_settings(), None, port)
-    prepare_ledger(settings)
-    with home(settings) as ready:
+    with leaving_quietly(), prepared(settings) as ready:
         demo.run(ready, audience, as_json=json)
 
 
@@ -150,8 +147,6 @@ def audit(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Compare stock, holds and ledger of every drop; exit 1 on any difference."""
-    settings = load_settings()
-    prepare_ledger(settings)
-    with home(settings) as ready:
+    with prepared(load_settings()) as ready:
         if not books.audit(ready, show, as_json=json):
             raise typer.Exit(1)

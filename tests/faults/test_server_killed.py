@@ -69,8 +69,8 @@ class Buyer:
 
     async def _until_settled(self, order: dict[str, Any]) -> dict[str, Any]:
         """Ask what became of an order that a worker goes on with (202), until that is known."""
+        path = f"/v1/orders/{order['id']}"
         while order["status"] == "confirming":
-            path = f"/v1/orders/{order['id']}"
             told = await self._until_known(lambda: self.stage.call("GET", path, self.token))
             order = told.json()
             await asyncio.sleep(0.2)
