@@ -11,5 +11,4 @@ local function log_append(show_key, log_key, live_key, at, event, packed_name, p
   local kept = redis.call('HGET', show_key, 'log_length')
   redis.call('XADD', log_key, 'MAXLEN', kept, string.format('%.0f-0', offset), 'e', packed)
   redis.call('SPUBLISH', live_key, string.format('e%.0f\n', offset) .. packed)
-  return offset
 end

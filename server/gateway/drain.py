@@ -1,4 +1,7 @@
-"""Leaving in good order: not ready, no new sockets, viewers told when to come back, commands in flight answered."""
+"""Leaving in good order: not ready, no new sockets, viewers told when to come back.
+
+A command whose answer no longer reaches its viewer is repeated by them elsewhere, under the same id.
+"""
 
 from __future__ import annotations
 

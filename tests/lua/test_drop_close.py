@@ -16,6 +16,7 @@ async def test_moved(scene: Scene) -> None:
     """A closed drop tells its last numbers, has no planned move, and sells only what is held already."""
     drop = await scene.opened(5, closes_at=FAR)
     reservation = await scene.held(drop, quantity=2)
+    revision = await scene.revision(drop)
     async with scene.watched() as told:
         moved = await scene.moved("drop_close", drop=drop, by="host")
     assert (told.kinds, moved["drop"]["status"]) == (["drop.closed"], "closed")
@@ -27,6 +28,7 @@ async def test_moved(scene: Scene) -> None:
         0,
         5,
     ]
+    assert moved["drop"]["revision"] == stock["revision"] == await scene.revision(drop) > revision
     assert moved["drop"]["closed_at"] == told.events[0]["at"]
     assert not await scene.client.exists(scene.key("due"))
     assert await scene.refused("hold_reserve", **scene.taking(drop)) == {"outcome": "drop-closed"}

@@ -15,9 +15,8 @@ async def test_released(scene: Scene) -> None:
     async with scene.watched() as told:
         answer = await scene.run("hold_release", reservation=reservation, viewer="ann")
     assert (answer["outcome"], answer["reservation"]["state"]) == ("released", "released")
-    assert [(viewer, body["reservation"]) for viewer, body in told.private] == [
-        ("ann", answer["reservation"])
-    ]
+    body = {"type": "reservation", "reservation": answer["reservation"], "replayed": False}
+    assert told.private == [("ann", body)]
     assert [(stock["available"], stock["held"]) for stock in told.stocks] == [(5, 0)]
     assert await scene.numbers(drop) == (5, 0, 0)
     assert await scene.deadline(reservation) is None
