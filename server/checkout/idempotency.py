@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from server.errors import Code, Problem
-from server.ids import fingerprint
+from server.ids import fingerprint, secret
 from server.store.answers import ask
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Run:
 
     request: str
     fingerprint: str
+    name: str
 
 
 class Idempotency:
@@ -54,12 +55,13 @@ class Idempotency:
                 f"Idempotency-Key: 1 to {MAX_KEY_LENGTH} characters are allowed, given {len(operation)}.",
             )
         parts = (caller, method, path, operation)
-        run = Run(fingerprint(*(part.encode() for part in parts)), fingerprint(body))
+        run = Run(fingerprint(*(part.encode() for part in parts)), fingerprint(body), secret(9))
         answer = await ask(
             self._scripts,
             "idempotency_begin",
             {"request": run.request},
             fingerprint=run.fingerprint,
+            run=run.name,
             running_ms=RUNNING_MS,
         )
         match answer["outcome"]:
@@ -79,12 +81,16 @@ class Idempotency:
                 )
 
     async def finish(self, run: Run, status: int, body: bytes) -> None:
-        """Store the answer for a day, or free the key where nothing was decided (status 0)."""
+        """Store the answer for a day, or free the key where nothing was decided (status 0).
+
+        A run that took so long that its key passed to a later one changes nothing.
+        """
         await ask(
             self._scripts,
             "idempotency_finish",
             {"request": run.request},
             fingerprint=run.fingerprint,
+            run=run.name,
             status=str(status),
             body=body,
             keep_ms=KEPT_MS,

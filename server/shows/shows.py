@@ -34,6 +34,8 @@ class Shows:
 
     async def create(self, show: str, host: str, terms: View) -> View:
         """Make a scheduled show under the given id; repeating returns the show that is there."""
+        # Workers know of the show before it is there: one that this process leaves half made is looked after.
+        await self._look_after(show)
         answer = await ask(
             self._scripts,
             "show_create",
@@ -45,8 +47,12 @@ class Shows:
         view: View = answer["show"]
         with reaching("listing the show"):
             await self._client.zadd(key("shows"), {show: view["created_at"]})
-            await self._client.sadd(key("active"), show)
+        await self._look_after(show)  # a worker may have found nothing there in between
         return view
+
+    async def _look_after(self, show: str) -> None:
+        with reaching("telling the workers of the show"):
+            await self._client.sadd(key("active"), show)
 
     async def move(self, show: str, verb: str) -> View:
         """Apply `start`, `pause`, `resume` or `end`; each is one script that also writes its event."""

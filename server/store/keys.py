@@ -108,7 +108,11 @@ KEYS: dict[str, Key] = {
         "viewer here now, by the end of the lease, ms",
     ),
     "restocks": Key(
-        "ld:{{{show}}}:restocks", "hash", "shows", Lifetime.SHOW, "operation -> units that it added, once"
+        "ld:{{{show}}}:restocks",
+        "hash",
+        "shows",
+        Lifetime.SHOW,
+        "drop and operation -> units that it added, once",
     ),
     "reactions": Key("ld:{{{show}}}:reactions", "hash", "gateway", Lifetime.SHOW, "kind -> how many so far"),
     "log": Key(
@@ -141,7 +145,7 @@ KEYS: dict[str, Key] = {
         "hash",
         "api",
         Lifetime.LEASE,
-        "fingerprint and stored answer of one keyed request",
+        "fingerprint, run and stored answer of one keyed request",
     ),
 }
 

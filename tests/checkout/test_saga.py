@@ -13,15 +13,11 @@ from server.inventory.holds import Held
 from server.orders.orders import DifferentOrderError
 from server.payments.methods import Method, Methods
 from server.payments.sandbox import Sandbox
-from server.store.embedded import Embedded
 from server.store.keys import key
 from server.workers.audit import audit
-from tests.houses import house_at, live_show, numbers, open_drop
+from tests.houses import live_show, numbers, open_drop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
-
     from server.app import House
     from server.payments.provider import Authorized, Charge, Declined
 
@@ -50,18 +46,6 @@ class Till(Sandbox):
     async def void(self, charge: Charge, reference: str) -> None:
         await super().void(charge, reference)
         self.voided.add(charge.order)
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    with Embedded.start(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
-
-
-@pytest.fixture
-async def house(valkey: Embedded, tmp_path: Path) -> AsyncIterator[House]:
-    async with house_at(valkey.url, tmp_path) as one:
-        yield one
 
 
 @pytest.fixture

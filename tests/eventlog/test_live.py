@@ -10,7 +10,6 @@ import pytest
 
 from server.eventlog import live
 from server.eventlog.live import Live
-from server.store.embedded import Embedded
 from server.store.keys import key
 from server.store.redis import connect_subscriber
 from server.store.redis_clock import RedisClock
@@ -18,11 +17,12 @@ from tests.houses import house_at, live_show, open_drop
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from server.app import House
     from server.eventlog.stream import Entry
+    from server.store.embedded import Embedded
 
 
 class Notes:
@@ -46,15 +46,9 @@ class Notes:
         self.losses += 1
 
 
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    with Embedded.start(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
-
-
 @pytest.fixture
-async def house(valkey: Embedded, tmp_path: Path) -> AsyncIterator[House]:
-    async with house_at(valkey.url, tmp_path, log_length=20) as one:
+async def house(private_valkey: Embedded, tmp_path: Path) -> AsyncIterator[House]:
+    async with house_at(private_valkey.url, tmp_path, log_length=20) as one:
         yield one
 
 

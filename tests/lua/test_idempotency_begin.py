@@ -24,7 +24,8 @@ def request_id() -> str:
 
 async def begin(scene: Scene, request_id: str, body: str = "a") -> Answer:
     ids_ = {"request": request_id}
-    return await ask(scene.scripts, "idempotency_begin", ids_, fingerprint=body, running_ms=RUNNING_MS)
+    args = {"fingerprint": body, "run": "first", "running_ms": RUNNING_MS}
+    return await ask(scene.scripts, "idempotency_begin", ids_, **args)
 
 
 async def test_new(scene: Scene, request_id: str) -> None:
@@ -65,5 +66,5 @@ async def test_stored(scene: Scene, request_id: str) -> None:
 
 
 async def finish(scene: Scene, request_id: str) -> None:
-    answer = {"fingerprint": "a", "status": "201", "body": '{"id":1}', "keep_ms": DAY_MS}
+    answer = {"fingerprint": "a", "run": "first", "status": "201", "body": '{"id":1}', "keep_ms": DAY_MS}
     await ask(scene.scripts, "idempotency_finish", {"request": request_id}, **answer)

@@ -4,31 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from sqlalchemy import select
 
 from server.inventory.holds import Held
 from server.ledger.tables import drops, log_positions
-from server.store.embedded import Embedded
-from tests.houses import house_at, live_show, open_drop
+from tests.houses import live_show, open_drop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
-
     from server.app import House
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    with Embedded.start(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
-
-
-@pytest.fixture
-async def house(valkey: Embedded, tmp_path: Path) -> AsyncIterator[House]:
-    async with house_at(valkey.url, tmp_path) as one:
-        yield one
 
 
 async def recorded(house: House, drop: str) -> tuple[str, int] | None:

@@ -11,28 +11,12 @@ from sqlalchemy import select
 from server.app import keep_running
 from server.inventory.holds import Held
 from server.ledger.tables import drops
-from server.store.embedded import Embedded
 from server.store.keys import key
-from tests.houses import house_at, live_show, numbers, open_drop
+from tests.houses import live_show, numbers, open_drop
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
-
     from server.app import House
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    with Embedded.start(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
-
-
-@pytest.fixture
-async def house(valkey: Embedded, tmp_path: Path) -> AsyncIterator[House]:
-    async with house_at(valkey.url, tmp_path) as one:
-        yield one
 
 
 async def test_a_show_with_a_broken_record_strands_nobody_elses_units(house: House) -> None:
