@@ -85,6 +85,7 @@ class House:
         """Return the worker that watches deadlines."""
         pause = self.settings.sweep_ms / 1000
         return Sweeper(
+            client=self.client,
             clock=RedisClock(self.client),
             shows=self.shows,
             drops=self.drops,

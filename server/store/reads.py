@@ -44,6 +44,25 @@ async def due(client: Redis, name: str, until: int, limit: int, what: str) -> li
     return [member.decode() for member in cast("list[bytes]", found)]
 
 
+async def earliest(client: Redis, names: list[str], what: str) -> list[int | None]:
+    """Return the lowest score of each sorted set, None where it is empty; one round trip for all.
+
+    One that cannot be read (a bug, a foreign write) counts as 0: whoever then works on it alone meets the error.
+    """
+    with reaching(what):
+        async with client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.zrange(name, 0, 0, withscores=True)
+            found: list[Any] = await pipe.execute(raise_on_error=False) if names else []
+    return [_score(rows) for rows in found]
+
+
+def _score(rows: Any) -> int | None:
+    if isinstance(rows, Exception):
+        return 0
+    return int(rows[0][1]) if rows else None
+
+
 async def newest(client: Redis, name: str, after: str | None, limit: int, what: str) -> list[tuple[str, int]]:
     """Return up to `limit` members of a sorted set with their scores, highest first, from behind `after` on.
 

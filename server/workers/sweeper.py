@@ -15,6 +15,8 @@ from server import metrics
 from server.clock import monotonic
 from server.errors import Problem
 from server.inventory.holds import SWEEP_LIMIT
+from server.store import reads
+from server.store.keys import key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from server.inventory.holds import Holds
     from server.shows.drops import Drops
     from server.shows.shows import Shows
+    from server.store.redis import Redis
     from server.store.redis_clock import RedisClock
     from server.workers.recorder import Recorder
 
@@ -39,6 +42,7 @@ class Sweeper:
     def __init__(  # noqa: PLR0913  each is a room of its own
         self,
         *,
+        client: Redis,
         clock: RedisClock,
         shows: Shows,
         drops: Drops,
@@ -47,6 +51,7 @@ class Sweeper:
         recorder: Recorder,
         pause_seconds: float,
     ) -> None:
+        self._client = client
         self._clock = clock
         self._shows = shows
         self._drops = drops
@@ -58,24 +63,27 @@ class Sweeper:
     async def run(self) -> None:
         """Go round for ever: time and stock in one task, orders (which wait for providers) in another."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._for_ever(self._pause, self._tick))
-            tasks.create_task(self._for_ever(RESUME_SECONDS, self._checkout.resume))
-            tasks.create_task(self._for_ever(RETIRE_SECONDS, self._retire))
+            tasks.create_task(_for_ever(self._pause, self._due, self._tick))
+            tasks.create_task(_for_ever(RESUME_SECONDS, self._shows.active, self._checkout.resume))
+            tasks.create_task(_for_ever(RETIRE_SECONDS, self._shows.active, self._retire))
 
     async def _retire(self, show: str) -> None:
         """Retire an ended show once the ledger has all of its log; ended first, so that nothing comes after."""
         if await self._shows.is_over(show) and await self._recorder.record(show):
             await self._shows.retire(show)
 
-    async def _for_ever(self, pause: float, work: Callable[[str], Awaitable[object]]) -> None:
-        while True:
-            began = monotonic()
-            try:
-                gate = asyncio.Semaphore(AT_ONCE)
-                await asyncio.gather(*(_guarded(gate, show, work) for show in await self._shows.active()))
-            except Problem as problem:
-                log.warning("sweeper.unavailable", reason=problem.detail)
-            await asyncio.sleep(max(0.0, pause - (monotonic() - began)))
+    async def _due(self) -> list[str]:
+        """Return the shows with a move or a lapse whose time has come: many idle shows cost one round trip."""
+        shows = await self._shows.active()
+        now = await self._clock.sync()
+        names = [key(index, show=show) for show in shows for index in ("due", "expiry")]
+        times = await reads.earliest(self._client, names, "looking for what is due")
+        pairs = zip(times[::2], times[1::2], strict=True)
+        return [
+            show
+            for show, pair in zip(shows, pairs, strict=True)
+            if any(time is not None and time <= now for time in pair)
+        ]
 
     async def _tick(self, show: str) -> None:
         await self._drops.due(show, await self._clock.sync())
@@ -86,6 +94,20 @@ class Sweeper:
                 metrics.SWEEP_LAG_SECONDS.observe(swept.lag_ms / 1000)
             if swept.lapsed < SWEEP_LIMIT:
                 return
+
+
+async def _for_ever(
+    pause: float, shows: Callable[[], Awaitable[list[str]]], work: Callable[[str], Awaitable[object]]
+) -> None:
+    """Work on the given shows, then pause, for ever."""
+    while True:
+        began = monotonic()
+        try:
+            gate = asyncio.Semaphore(AT_ONCE)
+            await asyncio.gather(*(_guarded(gate, show, work) for show in await shows()))
+        except Problem as problem:
+            log.warning("sweeper.unavailable", reason=problem.detail)
+        await asyncio.sleep(max(0.0, pause - (monotonic() - began)))
 
 
 async def _guarded(gate: asyncio.Semaphore, show: str, work: Callable[[str], Awaitable[object]]) -> None:

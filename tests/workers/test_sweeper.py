@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from server.app import House
 
 
-async def test_a_show_with_a_broken_record_strands_nobody_elses_units(house: House) -> None:
-    """One show's stock record cannot be read: the units of the others come back in time all the same."""
+@pytest.mark.parametrize("record", ["stock", "expiry"])
+async def test_a_show_with_a_broken_record_strands_nobody_elses_units(house: House, record: str) -> None:
+    """One show's record cannot be read: the units of the others come back in time all the same."""
     broken, sound = sorted([await live_show(house), await live_show(house)])
     for show in (broken, sound):
         drop = await open_drop(house, show, 1, hold_seconds=1)
         assert isinstance(await house.holds.reserve(show, "viewer", "op", drop, 1), Held)
-    await house.client.delete(key("stock", show=broken))
-    await house.client.set(key("stock", show=broken), b"not a hash")
+    await house.client.delete(key(record, show=broken))
+    await house.client.set(key(record, show=broken), b"not a hash")
     running = asyncio.create_task(house.sweeper().run())
     try:
 
@@ -37,7 +38,7 @@ async def test_a_show_with_a_broken_record_strands_nobody_elses_units(house: Hou
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        await house.client.delete(key("stock", show=broken))
+        await house.client.delete(key(record, show=broken))
         await house.client.srem(key("active"), broken)
 
 
