@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.errors import Code
+from server.store.lua import load
 from tests.house.tree import LUA, server_modules
 
 if TYPE_CHECKING:
     from tests.house.tree import Module
 
 HERE = Path(__file__).parent
-SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua"))
+LOADED = load(LUA)
+SCRIPTS = sorted(LOADED)
 OUTCOME = re.compile(r"\banswer\('([a-z-]+)'")
 
 # Outcomes that no caller has to tell apart, and why.
@@ -42,8 +44,8 @@ UNREAD = {
 
 
 def outcomes(script: str) -> set[str]:
-    """Return every outcome that a script answers."""
-    return set(OUTCOME.findall((LUA / f"{script}.lua").read_text()))
+    """Return every outcome that a script answers, itself or through what it includes."""
+    return set(OUTCOME.findall(LOADED[script].source))
 
 
 def claims(text: str, script: str, outcome: str) -> bool:
