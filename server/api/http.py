@@ -161,7 +161,7 @@ async def _carry_out(operation: Operation, rooms: Rooms, request: Request) -> Re
     if call.key is None:
         return _response(await operation.handler(call))
     run = await rooms.idempotency.begin(
-        f"{identity.role} {identity.subject}",
+        _scope(identity),
         operation.method,
         request.url.path,
         call.key,
@@ -173,6 +173,11 @@ async def _carry_out(operation: Operation, rooms: Rooms, request: Request) -> Re
         kind = JSON if run.status < min(meaning.status for meaning in TABLE.values()) else PROBLEM_JSON
         return Response(run.body, run.status, {"Idempotent-Replayed": "true"}, media_type=kind)
     return await _run_once(operation, call, run, rooms.idempotency)
+
+
+def _scope(identity: Identity) -> str:
+    """Return who a key belongs to: a namesake in another role, or for other shows, must not get its answers."""
+    return "\n".join([identity.role, identity.subject, *sorted(identity.shows)])
 
 
 async def _run_once(operation: Operation, call: Call, run: Run, idempotency: Idempotency) -> Response:

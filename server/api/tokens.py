@@ -1,13 +1,9 @@
-"""The endpoint that mints tokens: a shop's back end for its viewers, a host for those of its own shows.
-
-Minting keeps nothing, so repeating it is harmless: an Idempotency-Key is taken and has no effect, and no token is
-stored to be replayed.
-"""
+"""The endpoint that mints tokens: a shop's back end for its viewers, a host for those of its own shows."""
 
 from __future__ import annotations
 
 from server.api.bodies import MintedToken, NewToken
-from server.api.http import Answer, Call, Operation
+from server.api.http import Answer, Call, Keyed, Operation
 from server.auth import EVERY_SHOW, Right, Role, is_subject
 from server.errors import Code, Problem
 from server.protocol.codec import invalid
@@ -45,6 +41,7 @@ OPERATIONS: tuple[Operation, ...] = (
         MintedToken,
         body=NewToken,
         status=201,
+        keyed=Keyed.ACCEPTED,
         problems=(Code.NOT_FOUND,),
     ),
 )

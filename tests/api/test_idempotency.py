@@ -150,12 +150,21 @@ async def test_an_id_of_the_socket_takes_once_per_viewer(stage: Stage) -> None:
     assert stage.numbers(await stage.stock(drop)) == (4, 1, 0)
 
 
-async def test_minting_keeps_no_token(stage: Stage) -> None:
-    """A token is made anew each time: a key is taken, and no secret is stored to be replayed."""
-    body = {"sub": "guest", "role": "viewer", "shows": [stage.show]}
-    answers = [await stage.host("POST", "/v1/tokens", key="again", json=body) for _ in range(2)]
+async def test_a_minted_token_is_replayed_to_its_minter_only(stage: Stage) -> None:
+    """The same token for the same key; a namesake in another role, or for other shows, is looked at anew."""
+    body = {"sub": "guest", "role": "moderator", "shows": ["*"]}
+    minter = stage.server.token(Role.SERVICE, "shop")
+    answers = [await stage.call("POST", "/v1/tokens", minter, key="again", json=body) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 201]
-    assert all("idempotent-replayed" not in answer.headers for answer in answers)
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    assert answers[1].json() == answers[0].json()
+    for namesake in (
+        stage.server.token(Role.HOST, "shop", stage.show),
+        stage.server.token(Role.SERVICE, "shop", stage.show),
+    ):
+        refused = await stage.call("POST", "/v1/tokens", namesake, key="again", json=body)
+        assert refused.status_code == 403
+        assert "idempotent-replayed" not in refused.headers
 
 
 async def test_while_the_first_runs_the_second_is_told_to_wait(stage: Stage) -> None:
