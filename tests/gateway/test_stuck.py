@@ -1,0 +1,87 @@
+"""Viewers who missed too much to catch up, and peers who send without ever reading."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.gateway.sluggish import Sluggish, pin_big_products
+from tests.server import ServerProcess
+from tests.wire import shared_show, stage_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from tests.stage import Stage
+
+BUFFER = 65_536
+PINGS_AT_ONCE = 500
+MOST_PINGS = 1_000_000
+PATIENCE_SECONDS = 25.0  # the keepalive, which would also find such a peer, takes 40
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Give a server with small buffers."""
+    process = ServerProcess(tmp_path_factory.mktemp("small") / "data")
+    process.settings = {"LIVEDROP_VIEWER_BUFFER_BYTES": str(BUFFER)}
+    process.start()
+    yield process
+    assert process.stop() == 0, process.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def show(server: ServerProcess) -> Iterator[str]:
+    """Give one live show of this server for the module, audited at its end."""
+    yield from shared_show(server)
+
+
+@pytest.fixture
+async def stage(server: ServerProcess, show: str) -> AsyncIterator[Stage]:
+    """Give a stage on that show."""
+    async for each in stage_of(server, show):
+        yield each
+
+
+async def pin(stage: Stage, *skus: str) -> None:
+    """Pin products."""
+    pinned = await stage.host("PUT", f"/v1/shows/{stage.show}/pinned", json={"skus": list(skus)})
+    assert pinned.status_code == 200, pinned.text
+
+
+async def flood(peer: Sluggish) -> None:
+    """Send pings and read nothing, for as long as the connection takes them. Raises TimeoutError if that is long."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        for _ in range(MOST_PINGS // PINGS_AT_ONCE):
+            for number in range(PINGS_AT_ONCE):
+                peer._protocol.send_ping(number.to_bytes(125, "big"))
+            await peer._flush()
+
+
+async def test_who_missed_more_than_fits_gets_the_picture(stage: Stage) -> None:
+    """Missed events beyond the viewer's buffer: a snapshot instead, and the connection stays; few are caught up."""
+    await pin_big_products(stage, 0)
+    token = stage.viewer()
+    async with stage.watching(token) as viewer:
+        place = viewer.place
+    await pin(stage, "MUG")
+    async with stage.watching(token, since=place) as back:
+        assert back.welcome["recovered"] is True
+    for _ in range(5):
+        await pin(stage, "BIG0")  # 20 kB each
+    async with stage.watching(token, since=place) as back:
+        assert back.welcome["recovered"] is False
+        assert [product["sku"] for product in back.welcome["snapshot"]["pinned"]] == ["BIG0"]
+        assert (await back.request({"type": "ping"}))["type"] == "pong"
+    await pin(stage)
+
+
+async def test_a_peer_who_pings_and_never_reads_is_cut_off(stage: Stage) -> None:
+    """Once the answers to its pings do not leave any more, its connection is ended; nobody else notices."""
+    async with stage.watching() as other, Sluggish(stage) as peer:
+        await peer.send({"type": "hello", "token": stage.viewer()})
+        with pytest.raises(ConnectionError):
+            await flood(peer)
+        assert (await other.request({"type": "ping"}))["type"] == "pong"
