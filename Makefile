@@ -20,14 +20,14 @@ pip_install = $(BIN)/python -m pip install --quiet --no-input --disable-pip-vers
   || { $(show_log); $(say) "The installation failed; the lines above say why." >&2; exit 1; }
 
 .NOTPARALLEL:
-.PHONY: help demo test lint load bench lock clean chromium
+.PHONY: help demo test lint load bench bench-gateway lock clean chromium
 
 help:
 	@$(say) "make demo    a live show with sample products; prints the host's and a viewer's link" \
 	  "make test    everything the tests need, then lint and all tests" \
 	  "make lint    style, types and the direction of imports" \
 	  "make load    load test against a server of its own, then the audit of the books" \
-	  "make bench   benchmarks of the hot path" \
+	  "make bench   benchmarks of the hot path; make bench-gateway: of telling and hearing viewers alone" \
 	  "make lock    pin the dependencies anew (ARGS=--upgrade for newer ones)" \
 	  "make clean   remove caches and build results" \
 	  'Extra words go into ARGS, for example: make demo ARGS="--audience 50"'
@@ -52,9 +52,13 @@ load: $(VENV)/.dev
 	@$(BIN)/python -m loadtests $(ARGS)
 	@$(say) "The load test passed and the books balance."
 
-bench: $(VENV)/.dev
-	@$(BIN)/python -m loadtests.bench $(ARGS)
+bench: $(VENV)/.bench
+	@$(BIN)/python -m loadtests.bench all $(ARGS)
 	@$(say) "The benchmarks have run."
+
+bench-gateway: $(VENV)/.bench
+	@$(BIN)/python -m loadtests.bench gateway $(ARGS)
+	@$(say) "The benchmarks of the gateway have run."
 
 compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-find-links \
   --no-emit-index-url --no-header --no-annotate $(ARGS) pyproject.toml
@@ -63,7 +67,9 @@ lock: $(VENV)/.made
 	@test -x $(BIN)/uv || { $(call pip_install,uv); }
 	@$(compile) --output-file requirements.lock
 	@$(compile) --group dev --constraint requirements.lock --output-file requirements-dev.lock
-	@$(say) "Pinned $$(wc -l <requirements.lock) packages to run and $$(wc -l <requirements-dev.lock) to develop."
+	@$(compile) --group bench --constraint requirements-dev.lock --output-file requirements-bench.lock
+	@$(say) "Pinned $$(wc -l <requirements.lock) packages to run, $$(wc -l <requirements-dev.lock) to develop and" \
+	  "$$(wc -l <requirements-bench.lock) for the benchmarks' peers."
 
 clean:
 	@rm -rf build dist results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
@@ -94,6 +100,11 @@ $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.made
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@$(say) "Installing the tools for tests and checks into $(VENV), once …"
 	@$(call pip_install,--no-deps -r requirements-dev.lock)
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.lock $(VENV)/.dev
+	@$(say) "Installing what the benchmarks compare with into $(VENV), once …"
+	@$(call pip_install,--no-deps -r requirements-bench.lock)
 	@touch $@
 
 # The browser tests drive Debian's own Chromium.

@@ -19,6 +19,8 @@ local present_key = KEYS[14]  -- zset  expires with the show
 local log_key = KEYS[15]  -- stream  expires with the show
 local reactions_key = KEYS[16]  -- hash  expires with the show
 local restocks_key = KEYS[17]  -- hash  expires with the show
+local gateways_key = KEYS[18]  -- hash  expires with the show
+local viewers_key = KEYS[19]  -- hash  expires with the show
 local keep_ms = tonumber(ARGV[1])  -- integer  how long it can still be read
 
 local state = redis.call('HGET', show_key, 'status')
@@ -31,6 +33,7 @@ end
 for _, key in ipairs({
   show_key, expiry_key, pending_key, drops_key, stock_key, holds_key, taken_key, mine_key, due_key,
   orders_key, figures_key, audience_key, buyers_key, present_key, log_key, reactions_key, restocks_key,
+  gateways_key, viewers_key,
 }) do
   redis.call('PEXPIRE', key, keep_ms)
 end

@@ -24,10 +24,15 @@ from server.checkout.idempotency import Idempotency
 from server.checkout.saga import Checkout
 from server.errors import unavailable
 from server.eventlog.live import Live
+from server.eventlog.recovery import Joins
+from server.gateway.admission import Admission
 from server.gateway.dispatch import Dispatch
+from server.gateway.door import Gateway
 from server.gateway.drain import Drain
 from server.gateway.hub import Hub
-from server.gateway.socket import Gateway
+from server.gateway.presence import Presence
+from server.gateway.reactions import Reactions
+from server.gateway.timers import Timers
 from server.inventory.holds import Holds
 from server.ledger.database import Ledger, open_ledger
 from server.orders.orders import Orders
@@ -48,6 +53,7 @@ if TYPE_CHECKING:
     from server.store.redis import Redis
 
 RESTART_SECONDS = 1.0
+READY_SECONDS = 2.0  # a balancer asks every few seconds and should not wait for our own time-outs
 
 log = structlog.get_logger(__name__)
 
@@ -127,30 +133,38 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
     """Return the ASGI app: both doors, and, with `work`, the sweeper and the recorder beside them."""
     settings = settings or Settings.load()
     house = build(settings)
-    hub = Hub(house.scripts, settings)
+    presence, reactions, timers = Presence(house.scripts), Reactions(house.scripts), Timers()
+    hub = Hub(settings, Joins(house.scripts), presence)
     subscriber = connect_subscriber(settings.redis_url)
     clock = RedisClock(house.client)
     ear = Live(house.client, subscriber, hub, clock)
     hub.ear = ear
-    drain = Drain(hub)
+    drain = Drain(timers, settings.drain_spread_ms)
     gateway = Gateway(
-        scripts=house.scripts,
         tokens=house.tokens,
         shows=house.shows,
         hub=hub,
-        dispatch=Dispatch(house.holds, hub, clock),
+        dispatch=Dispatch(house.holds, reactions, clock),
         drain=drain,
+        timers=timers,
+        admission=Admission(settings),
         settings=settings,
     )
 
     async def ready() -> None:
         if drain.leaving:
             raise unavailable("This server is leaving.")
-        with reaching("asking the store for a sign of life"):
-            await house.client.ping()
         if not ear.hears:
             raise unavailable("The subscription does not hear its own echo.")
-        await house.ledger.ping()
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                with reaching("asking the store for a sign of life"):
+                    await house.client.ping()
+                await house.ledger.ping()
+        except TimeoutError:
+            raise unavailable(
+                f"The store or the ledger gave no sign of life in {READY_SECONDS:g} s."
+            ) from None
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -159,7 +173,12 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         async with AsyncExitStack() as stack:
             stack.push_async_callback(subscriber.aclose)
             stack.push_async_callback(house.aclose)
-            jobs = {"ear": ear.run, "hub": hub.run}
+            jobs = {
+                "ear": ear.run,
+                "presence": presence.run,
+                "reactions": reactions.run,
+                "timers": timers.run,
+            }
             if work:
                 jobs |= {"sweeper": house.sweeper().run, "recorder": house.recorder().run}
             tasks = [asyncio.create_task(keep_running(name, job)) for name, job in jobs.items()]
@@ -169,6 +188,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                await presence.leave()
 
     rooms = Rooms(
         settings=settings,
@@ -185,8 +205,8 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
     )
     app = Starlette(
         routes=[
+            WebSocketRoute("/v1/shows/{show}/live", gateway),  # first: nothing else is asked for as often
             *(Route(each.path, endpoint(each, rooms), methods=[each.method]) for each in OPERATIONS),
-            WebSocketRoute("/v1/shows/{show}/live", gateway.serve),
             *ops.routes(rooms, OPERATIONS),
             *pages.routes(),
         ],

@@ -6,10 +6,14 @@ required. A role's rights are one table; ownership (which shows) is checked besi
 
 from __future__ import annotations
 
+import hmac
+from base64 import b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 import jwt
+import msgspec
 
 from server.clock import now_ms
 from server.errors import Code, Problem
@@ -20,6 +24,7 @@ EVERY_SHOW = "*"
 MIN_SECRET_BYTES = 32
 MAX_SUBJECT_LENGTH = 128
 MAX_TTL_SECONDS = 30 * 24 * 3600
+HEADER = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"  # {"alg":"HS256","typ":"JWT"}
 
 
 class Role(StrEnum):
@@ -70,8 +75,24 @@ class Identity:
 
     def require(self, right: Right) -> None:
         """Raise `not-allowed` unless the role has the right."""
-        if not self.may(right):
-            raise Problem(Code.NOT_ALLOWED, f"A {self.role} may not {right}.")
+        require(self.role, right)
+
+
+def require(role: Role, right: Right) -> None:
+    """Raise `not-allowed` unless the role has the right."""
+    if right not in RIGHTS[role]:
+        raise Problem(Code.NOT_ALLOWED, f"A {role} may not {right}.")
+
+
+class Claims(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The claims of a token as `mint` writes them."""
+
+    sub: str
+    role: Role
+    shows: frozenset[str]
+    exp: int
+    aud: Literal["livedrop"]
+    iss: str
 
 
 def is_subject(value: object) -> bool:
@@ -93,6 +114,7 @@ class Tokens:
                 f"the secret has {len(secret.encode())} bytes, at least {MIN_SECRET_BYTES} are needed"
             )
         self._secret = secret
+        self._key = secret.encode()
         self._issuer = issuer
 
     def mint(self, subject: str, role: Role, shows: list[str], ttl_seconds: int) -> tuple[str, int]:
@@ -110,6 +132,31 @@ class Tokens:
 
     def verify(self, token: str) -> Identity:
         """Return who the token speaks for; raise `unauthenticated` with the reason, never with the token."""
+        return self._plain(token) or self._any(token)
+
+    def _plain(self, token: str) -> Identity | None:
+        """Return who a token speaks for that is exactly like our own, or None: then the library decides.
+
+        Thousands say hello in a second, and this costs a tenth of the library's way. It accepts nothing that the
+        library would refuse: our header to the letter, a right signature, our claims and no others, not expired.
+        """
+        signed, _, signature = token.rpartition(".")
+        header, _, body = signed.partition(".")
+        if header != HEADER:
+            return None
+        try:
+            right = hmac.digest(self._key, signed.encode("ascii"), "sha256")
+            if not hmac.compare_digest(_base64url(right), signature.encode("ascii")):
+                return None
+            padded = body + "=" * (-len(body) % 4)
+            claims = msgspec.json.decode(b64decode(padded, altchars=b"-_", validate=True), type=Claims)
+        except (ValueError, msgspec.MsgspecError):
+            return None
+        if claims.iss != self._issuer or claims.exp * 1000 <= now_ms() or not is_subject(claims.sub):
+            return None
+        return Identity(claims.sub, claims.role, claims.shows, claims.exp * 1000)
+
+    def _any(self, token: str) -> Identity:
         try:
             claims = jwt.decode(
                 token,
@@ -129,3 +176,8 @@ class Tokens:
         if not well_formed or not is_subject(claims["sub"]):
             raise Problem(Code.UNAUTHENTICATED, "The token's sub or shows are not valid.")
         return Identity(claims["sub"], role, frozenset(shows), int(claims["exp"]) * 1000)
+
+
+def _base64url(raw: bytes) -> bytes:
+    """Return base64url without padding, RFC 7515 section 2."""
+    return urlsafe_b64encode(raw).rstrip(b"=")

@@ -13,6 +13,15 @@ REGISTRY = CollectorRegistry()
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 CONNECTIONS = Gauge("livedrop_connections", "Websocket connections open now", registry=REGISTRY)
+FOLLOWED_SHOWS = Gauge(
+    "livedrop_followed_shows", "Shows with viewers here, whose events are listened to", registry=REGISTRY
+)
+HANDSHAKES = Counter(
+    "livedrop_handshakes_total",
+    "Websocket handshakes by outcome (accepted, or the error code of the refusal)",
+    ["outcome"],
+    registry=REGISTRY,
+)
 COMMANDS = Counter(
     "livedrop_commands_total",
     "Commands by name and outcome (an error code, or ok)",
@@ -39,18 +48,77 @@ SWEEP_LAG_SECONDS = Histogram(
 )
 LAPSED = Counter("livedrop_reservations_lapsed_total", "Reservations let go unpaid", registry=REGISTRY)
 EVENTS = Counter("livedrop_events_total", "Events of the log received, by type", ["type"], registry=REGISTRY)
+LOG_LAG_SECONDS = Histogram(
+    "livedrop_log_lag_seconds",
+    "From an event's time in the log to its receipt here, by the clock of the store",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+    registry=REGISTRY,
+)
+BROADCAST_SECONDS = Histogram(
+    "livedrop_broadcast_seconds",
+    "One delivery round of one show, from the first to the last viewer's write",
+    buckets=(0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+    registry=REGISTRY,
+)
 DELIVERIES = Counter(
     "livedrop_deliveries_total", "Messages handed to viewers' connections", registry=REGISTRY
+)
+DELIVERED_BYTES = Counter(
+    "livedrop_delivered_bytes_total",
+    "Bytes handed to viewers' connections, frame headers included",
+    registry=REGISTRY,
+)
+FLUSH_MESSAGES = Histogram(
+    "livedrop_flush_messages",
+    "Messages that left together in one write of a flush",
+    buckets=(1, 2, 3, 5, 10, 20, 50, 100),
+    registry=REGISTRY,
+)
+SLOW_SKIPS = Counter(
+    "livedrop_slow_skips_total",
+    "Live numbers not written to viewers who are behind",
+    registry=REGISTRY,
+)
+PING_SECONDS = Histogram(
+    "livedrop_ping_seconds",
+    "From our ping to the viewer's pong",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
+    registry=REGISTRY,
+)
+RECOVERIES = Counter(
+    "livedrop_recoveries_total",
+    "Viewers who returned with a place in the log, by outcome (recovered, snapshot or failed)",
+    ["outcome"],
+    registry=REGISTRY,
+)
+EARS_LOST = Counter(
+    "livedrop_ears_lost_total",
+    "Subscriptions to the shows' events that ended or were found deaf",
+    registry=REGISTRY,
 )
 JOBS_DIED = Counter(
     "livedrop_jobs_died_total",
     "Background jobs ended by an error and started again",
-    ["job"],
+    ["task"],  # not "job": Prometheus gives that name to what it scrapes
     registry=REGISTRY,
 )
 CLOSED = Counter(
     "livedrop_closed_total", "Connections closed by us, by close code", ["code"], registry=REGISTRY
 )
+PEER_CLOSED = Counter(
+    "livedrop_peer_closed_total",
+    "Connections closed by the peer, by close code (those of RFC 6455, the rest as other)",
+    ["code"],
+    registry=REGISTRY,
+)
+
+# RFC 6455 §7.4.1 and the IANA registry: what a peer may choose freely would grow the registry without bound.
+_REGISTERED_CODES = range(1000, 1016)
+
+
+def closed_by_peer(code: int) -> None:
+    """Count a connection that its peer closed with `code` (1006: it went without a word)."""
+    PEER_CLOSED.labels(code if code in _REGISTERED_CODES else "other").inc()
 
 
 def exposition() -> bytes:

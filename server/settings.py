@@ -7,6 +7,7 @@ means the default. A name that no setting has is an error: a misspelt limit is a
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
@@ -25,6 +26,7 @@ PREFIX = "LIVEDROP_"
 UNPREFIXED = {"redis_url": "REDIS_URL", "database_url": "DATABASE_URL"}
 CONFIDENTIAL = frozenset({"secret", "redis_url", "database_url"})  # values that no error or listing may show
 SECRET_BYTES = 32
+PRODUCTION = {"connections_per_address": 1000}  # defaults that production has instead of those below
 
 Origin = Annotated[str, Meta(pattern=r"^(\*|https?://[^/\s]+)$")]
 
@@ -79,11 +81,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     message_burst: Annotated[int, Meta(ge=1, description="messages a viewer may send at once")] = 60
     message_bytes: Annotated[int, Meta(ge=1024, description="largest websocket message, bytes")] = 65_536
     sockets_per_viewer: Annotated[int, Meta(ge=1, description="open sockets per viewer and process")] = 8
+    connections: Annotated[int, Meta(ge=1, description="open sockets per process")] = 20_000
+    connections_per_address: Annotated[
+        int, Meta(ge=0, description="open sockets per address (IPv6: per /64) and process; 0: no limit")
+    ] = 0
+    accepts_per_second: Annotated[
+        int, Meta(ge=1, description="new sockets that a process takes per second, as many of them at once")
+    ] = 2000
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="comma list of addresses and networks whose X-Forwarded-For and -Proto are believed",
+            examples=["10.0.0.0/8,192.0.2.7"],
+        ),
+    ] = ()
+    handshake_seconds: Annotated[
+        int, Meta(ge=1, description="time for a request's head, and for a socket's handshake, s")
+    ] = 5
+    header_bytes: Annotated[int, Meta(ge=1024, description="largest head of a request, bytes")] = 16_384
     hello_seconds: Annotated[int, Meta(ge=1, description="time a new socket has for its hello, s")] = 5
+    deflate: Annotated[
+        bool, Meta(description="compress messages for clients that offer it: less traffic, more CPU")
+    ] = False
     viewer_buffer_bytes: Annotated[
         int, Meta(ge=65_536, description="unsent bytes after which a slow viewer is let go")
     ] = 1_048_576
     drain_seconds: Annotated[int, Meta(ge=0, description="time for requests under way after SIGTERM, s")] = 10
+    drain_spread_ms: Annotated[
+        int, Meta(ge=0, description="time over which the viewers of a leaving server come back, ms")
+    ] = 5000
     provider_seconds: Annotated[
         int, Meta(ge=1, description="how long a hold being paid waits for its payment provider, s")
     ] = 60
@@ -113,8 +139,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         given = {name: text for name, text in {**kept, **environ}.items() if text}
         _refuse_unknown(given)
         values = {field: _converted(field, given[name]) for field, name in _names().items() if name in given}
+        if values.get("env") == "production":
+            values = {**PRODUCTION, **values}
         settings = cls(**values)
         settings._check_secret()
+        settings._check_proxies()
         return settings
 
     def secret_key(self) -> str:
@@ -155,6 +184,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 f"LIVEDROP_SECRET is required in production: {SECRET_BYTES} random bytes or more"
             )
 
+    def _check_proxies(self) -> None:
+        for proxy in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError as error:
+                raise SettingsError(
+                    f"LIVEDROP_TRUSTED_PROXIES: {error}; expected: {_expected('trusted_proxies')}"
+                ) from error
+
     def __repr__(self) -> str:
         values = {field: getattr(self, field) for field in self.__struct_fields__}
         hidden = {field: "***" for field in CONFIDENTIAL if values[field]}
@@ -164,14 +202,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def table() -> list[tuple[str, str, str]]:
     """Return (name, default, meaning) of every setting in the order of the struct; empty means unset."""
     usual = Settings()
-    return [
-        (name, _shown(getattr(usual, field)), _meta(field).description or "")
-        for field, name in _names().items()
-    ]
+    return [(name, _shown(getattr(usual, field)), _meaning(field)) for field, name in _names().items()]
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _meaning(field: str) -> str:
+    meaning = _meta(field).description or ""
+    return f"{meaning}; in production {_shown(PRODUCTION[field])}" if field in PRODUCTION else meaning
 
 
 def _names() -> dict[str, str]:
@@ -202,7 +244,7 @@ def _converted(field: str, text: str) -> Any:
     items = [item.strip() for item in text.split(",") if item.strip()]
     try:
         return msgspec.convert(
-            items if field == "allowed_origins" else text.strip(),
+            items if get_origin(get_args(_type(field))[0]) is tuple else text.strip(),
             _type(field),
             strict=False,
             dec_hook=lambda _kind, value: Path(value).expanduser(),
@@ -220,6 +262,8 @@ def _expected(field: str) -> str:
     if kind is int:
         span = f"from {meta.ge} to {meta.le}" if meta.le is not None else f"of {meta.ge} or more"
         return f"a whole number {span}"
+    if kind is bool:
+        return "true or false"
     if get_origin(kind) is Literal:
         return " or ".join(get_args(kind))
     return str(meta.examples[0])

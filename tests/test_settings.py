@@ -26,6 +26,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (settings.redis_url, settings.database_url, settings.allowed_origins) == ("", "", ())
     assert (settings.messages_per_second, settings.message_burst, settings.message_bytes) == (20, 60, 65_536)
     assert (settings.sockets_per_viewer, settings.hello_seconds, settings.issuer) == (8, 5, "livedrop")
+    assert (settings.connections_per_address, settings.trusted_proxies, settings.deflate) == (0, (), False)
 
 
 def test_every_value_is_converted() -> None:
@@ -38,6 +39,7 @@ def test_every_value_is_converted() -> None:
             "REDIS_URL": "rediss://:pw@host:6380/1",
             "DATABASE_URL": "postgresql+psycopg://u:pw@host/livedrop",
             "LIVEDROP_APPENDFSYNC": "always",
+            "LIVEDROP_TRUSTED_PROXIES": " 10.0.0.0/8, 2001:db8::7,",
         }
     )
     assert settings.port == 9000
@@ -46,6 +48,30 @@ def test_every_value_is_converted() -> None:
     assert settings.redis_url == "rediss://:pw@host:6380/1"
     assert settings.database_url.endswith("@host/livedrop")
     assert settings.appendfsync == "always"
+    assert settings.trusted_proxies == ("10.0.0.0/8", "2001:db8::7")
+
+
+@pytest.mark.parametrize(
+    ("text", "deflate"), [("true", True), ("True", True), ("1", True), ("false", False), ("0", False)]
+)
+def test_switches_are_true_or_false(text: str, deflate: bool) -> None:  # noqa: FBT001  the value under test
+    """A switch is on with `true` or `1` and off with `false` or `0`; nothing else is taken for either."""
+    assert Settings.load({"LIVEDROP_DEFLATE": text}).deflate is deflate
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [
+        ({}, 0),
+        ({"LIVEDROP_CONNECTIONS_PER_ADDRESS": "7"}, 7),
+        ({"LIVEDROP_ENV": "production"}, 1000),
+        ({"LIVEDROP_ENV": "production", "LIVEDROP_CONNECTIONS_PER_ADDRESS": "0"}, 0),
+        ({"LIVEDROP_ENV": "production", "LIVEDROP_CONNECTIONS_PER_ADDRESS": "7"}, 7),
+    ],
+)
+def test_production_limits_addresses_by_default(given: dict[str, str], limit: int) -> None:
+    """Without a word, an address may have 1000 sockets in production and any number elsewhere; a word decides."""
+    assert Settings.load({"LIVEDROP_SECRET": SECRET, **given}).connections_per_address == limit
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
@@ -81,6 +107,16 @@ def test_the_process_and_its_folder_are_the_default(tmp_path: Path, monkeypatch:
         ({"LIVEDROP_APPENDFSYNC": "no"}, "expected: everysec or always"),
         ({"LIVEDROP_ALLOWED_ORIGINS": "shop.example"}, "'shop.example' is not valid; expected: https://shop"),
         ({"LIVEDROP_ALLOWED_ORIGINS": "https://a.example/path"}, "is not valid"),
+        ({"LIVEDROP_DEFLATE": "yes"}, "LIVEDROP_DEFLATE: 'yes' is not valid; expected: true or false"),
+        ({"LIVEDROP_HEADER_BYTES": "100"}, "expected: a whole number of 1024 or more"),
+        (
+            {"LIVEDROP_TRUSTED_PROXIES": "*"},
+            "LIVEDROP_TRUSTED_PROXIES: '*' does not appear to be an IPv4 or IPv6",
+        ),
+        (
+            {"LIVEDROP_TRUSTED_PROXIES": "10.0.0.1/8"},
+            "10.0.0.1/8 has host bits set; expected: 10.0.0.0/8,192.0.2.7",
+        ),
         (
             {"LIVEDROP_ENV": "production"},
             "LIVEDROP_SECRET is required in production: 32 random bytes or more",
@@ -169,6 +205,9 @@ def test_the_table_lists_every_setting() -> None:
     assert len(rows) == len(Settings.__struct_fields__)
     assert rows["LIVEDROP_PORT"][0] == "8000"
     assert rows["REDIS_URL"][0] == ""
+    assert rows["LIVEDROP_DEFLATE"][0] == "false"
+    default, meaning = rows["LIVEDROP_CONNECTIONS_PER_ADDRESS"]
+    assert (default, meaning.endswith("0: no limit; in production 1000")) == ("0", True)
     assert all(meaning for _, meaning in rows.values())
     written = {name: default for name, (default, _) in rows.items() if default}
     assert Settings.load(written) == Settings.load({})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import os
 import resource
 import signal
 import time
@@ -11,36 +13,36 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import uvloop
 from rich.console import Console
-from rich.table import Table
 
-from loadtests.bench import buying, fanout, stock
-from loadtests.bench.goals import Goal, of_buying, of_fanout, of_stock
-from loadtests.bench.ground import OURS, PEER, REDIS, BenchError, Ground, prepared
+from loadtests.bench import report
+from loadtests.bench.ground import BenchError, Ground, prepared
+from loadtests.bench.parts import GROUPS, PARTS, Group, Part
+from loadtests.bench.sizes import FULL, QUICK, Sizes
+from loadtests.bench.wires import WireError
 from loadtests.stagehand import StageError, leave_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from loadtests.bench.meter import Way
+    from loadtests.bench.goals import Goal
 
 console = Console()
 if not console.is_terminal:
-    console.width = 110  # a log has no width of its own; the tables need this much
+    console.width = 120  # a log has no width of its own; the tables need this much
 
 
-async def run(ground: Ground, blocks: int, seconds: float, connections: int, viewers: int) -> list[Goal]:
-    """Measure everything, print a table for each part, and return the goals with what was reached."""
-    console.print("Reservations through one Redis …")
-    through_redis = await stock.measure(ground, blocks, seconds)
-    console.print(_rates("Reservations through one Redis", through_redis, REDIS, stock.CALLER))
-    console.print(f"Reservations over {connections} websockets …")
-    over_sockets = await buying.measure(ground, blocks, connections)
-    console.print(_rates(f"Reservations over {connections} websockets", over_sockets, OURS, PEER, REDIS))
-    console.print(f"One event to {viewers:,} idle viewers …")
-    delivered = await fanout.measure(ground, blocks, viewers)
-    console.print(_costs(f"One event to {viewers:,} idle viewers", delivered))
-    await ground.house.aclose()
-    return [*of_stock(*through_redis), *of_buying(*over_sockets), *of_fanout(delivered)]
+async def run(ground: Ground, parts: list[Part], sizes: Sizes) -> list[Goal]:
+    """Measure the parts, print a table for each, and return the goals with what was reached."""
+    found: list[Goal] = []
+    try:
+        for part in parts:
+            ground.say(f"{part}: getting ready")
+            table, goals = await PARTS[part](ground, sizes)
+            console.print(table)
+            found += goals
+    finally:
+        await ground.house.aclose()
+    return found
 
 
 async def _until_sigterm(work: Coroutine[None, None, list[Goal]]) -> list[Goal]:
@@ -50,58 +52,48 @@ async def _until_sigterm(work: Coroutine[None, None, list[Goal]]) -> list[Goal]:
     return await task
 
 
-def _rates(title: str, ways: list[Way], *processes: str) -> Table:
-    table = Table("way", title=title)
-    table.add_column("per second", justify="right")
-    for process in processes:
-        table.add_column(f"CPU µs of {process}", justify="right")
-    for way in ways:
-        costs = (f"{way.micros(each):.1f}" if each in way.processes else "" for each in processes)
-        table.add_row(way.name, f"{way.per_second:,.0f}", *costs)
-    return table
-
-
-def _costs(title: str, measured: fanout.Fanout) -> Table:
-    table = Table("way", title=title)
-    table.add_column("CPU µs per delivery", justify="right")
-    for way in (measured.ours, measured.broadcast, measured.raw):
-        table.add_row(way.name, f"{way.micros(next(iter(way.processes))):.1f}")
-    return table
-
-
-def _goals(goals: list[Goal]) -> Table:
-    table = Table("goal", title="Against the goals")
-    for name in ("measured", "goal", "reached"):
-        table.add_column(name, justify="right")
-    for goal in goals:
-        verdict = "[green]yes[/]" if goal.reached else "[yellow]not yet[/]"
-        table.add_row(goal.name, goal.shown, goal.bound, verdict)
-    return table
-
-
-def main(
-    viewers: Annotated[int, typer.Option(min=100, help="idle viewers of the fan-out")] = 1_000,
-    connections: Annotated[int, typer.Option(min=1, help="websockets that reserve at the same time")] = 100,
-    blocks: Annotated[int, typer.Option(min=1, help="times that each way gets its turn")] = 3,
-    seconds: Annotated[float, typer.Option(min=0.1, help="length of a block on Redis alone")] = 1.5,
+def main(  # noqa: PLR0913  the options of a command
+    group: Annotated[Group, typer.Argument(help="which parts")] = Group.ALL,
+    *,
+    only: Annotated[list[Part] | None, typer.Option(help="this part alone; may be repeated")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="small sizes: whether it runs")] = False,
+    viewers: Annotated[int | None, typer.Option(min=2, help="idle viewers who are told")] = None,
+    crowd: Annotated[int | None, typer.Option(min=20, help="viewers of the great crowd")] = None,
+    blocks: Annotated[int | None, typer.Option(min=1, help="times that each way gets its turn")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="length of a block; a live mix takes seven")
+    ] = None,
 ) -> None:
     """Measure the hot path beside its peers. Nothing is asserted; figures of other runs do not compare."""
+    counts = {"viewers": viewers, "crowd": crowd, "blocks": blocks}
+    given = {name: value for name, value in counts.items() if value is not None}
+    sizes = dataclasses.replace(QUICK if quick else FULL, **given)
+    if seconds is not None:
+        sizes = dataclasses.replace(sizes, seconds=seconds)
+    parts = [part for part in GROUPS[group] if not only or part in only]
+    if not parts:
+        raise typer.BadParameter(f"{', '.join(only or ())} is no part of {group}.")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each viewer is a file, here and in the server
-    began = time.monotonic()
+    began, (busy, _, _) = time.monotonic(), os.getloadavg()
     try:
-        with prepared() as ground, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            goals = runner.run(_until_sigterm(run(ground, blocks, seconds, connections, viewers)))
+        with (
+            console.status("Getting ready") as status,
+            prepared(status.update) as ground,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            found = runner.run(_until_sigterm(run(ground, parts, sizes)))
     except asyncio.CancelledError:
         console.print("Told to leave; nothing is left behind.")
         raise typer.Exit(128 + signal.SIGTERM) from None
-    except (BenchError, StageError) as error:
+    except (BenchError, StageError, WireError, TimeoutError) as error:
         console.print(f"[bold red]The benchmark could not run:[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    console.print(_goals(goals))
-    reached = sum(goal.reached for goal in goals)
-    took = time.monotonic() - began
-    console.print(f"{reached} of {len(goals)} goals reached on this machine, measured in {took:.0f} s.")
+    console.print(report.goals(found))
+    if busy > (os.cpu_count() or 1) / 2:
+        console.print(f"Other programs kept this machine busy (load {busy:.1f}): its times are theirs too.")
+    reached, took = sum(goal.reached for goal in found), time.monotonic() - began
+    console.print(f"{reached} of {len(found)} goals reached on this machine, measured in {took:.0f} s.")
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)

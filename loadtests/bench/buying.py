@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from loadtests.bench.ground import OURS, PEER, REDIS, SUBPROTOCOL, BenchError, until
+from loadtests.bench.ground import OURS, PEER, REDIS, SUBPROTOCOL, BenchError, live, until
 from loadtests.bench.meter import Way
 from loadtests.bench.wires import Wire, open_wires
 from server.protocol.codec import pack, unpack_event
 
 if TYPE_CHECKING:
     from loadtests.bench.ground import Ground
+    from loadtests.bench.sizes import Sizes
 
 DROPS = 24
 NAIVE_ROUNDS = 48  # it is quicker; this keeps it busy for about as long
@@ -25,16 +26,17 @@ NAIVE_ROUNDS = 48  # it is quicker; this keeps it busy for about as long
 WELCOME, RESERVATION, ERROR = b"\xa7welcome", b"\xabreservation", b"\xa5error"
 
 
-async def measure(ground: Ground, blocks: int, connections: int) -> list[Way]:
+async def measure(ground: Ground, sizes: Sizes) -> list[Way]:
     """Return the two ways, ours and the naive one; their blocks take turns."""
-    with ground.peer("peer_naive") as (port, pid):
-        ours = Way("ours: check, hold, log, tell", {OURS: ground.stage.pid, REDIS: ground.redis_pid})
+    show = await ground.show()
+    drops = [await ground.drop(show) for _ in range(DROPS)]
+    with ground.server() as stage, ground.peer("peer_naive", "no-channel") as (port, pid):
+        ours = Way("ours: check, hold, log, tell", {OURS: stage.pid, REDIS: ground.redis_pid})
         naive = Way("naive Starlette, a DECR each", {PEER: pid, REDIS: ground.redis_pid})
-        show = await ground.show()
-        drops = [await ground.drop(show) for _ in range(DROPS)]
-        for _ in range(blocks):
-            await _ours(ground, ours, show, drops, connections)
-            await _naive(naive, port, connections)
+        for number in range(1, sizes.blocks + 1):
+            ground.say(f"round {number} of {sizes.blocks}: {sizes.buyers} websockets reserve")
+            await reserve(ours, live(stage, show), ground.hellos(show, sizes.buyers), drops)
+            await _naive(naive, port, sizes.buyers)
         return [ours, naive]
 
 
@@ -70,7 +72,8 @@ class Buyers:
         return self.answers
 
 
-async def _ours(ground: Ground, way: Way, show: str, drops: list[str], connections: int) -> None:
+async def reserve(way: Way, address: str, hellos: list[bytes], drops: list[str]) -> None:
+    """Let each viewer reserve a unit of each of the drops (some may be the same), as one measured block."""
     requests = [
         pack({"type": "reserve", "id": f"op-{number}", "drop": drop, "quantity": 1})
         for number, drop in enumerate(drops)
@@ -85,10 +88,9 @@ async def _ours(ground: Ground, way: Way, show: str, drops: list[str], connectio
         elif ERROR in payload:
             buyers.failed = payload
 
-    hello = ground.hello(show)
-    wires = await open_wires(ground.address(show), connections, take, hello, SUBPROTOCOL, binary=True)
+    wires = await open_wires(address, hellos, take, SUBPROTOCOL)
     try:
-        await until(lambda: welcomed[0] == connections, "all to be welcomed")
+        await until(lambda: welcomed[0] == len(hellos), "all to be welcomed")
         with way.measured() as block:
             block.units = await buyers.run(wires)
     finally:
@@ -99,9 +101,8 @@ async def _ours(ground: Ground, way: Way, show: str, drops: list[str], connectio
 async def _naive(way: Way, port: int, connections: int) -> None:
     request = msgspec.json.encode({"op": "reserve", "drop": "mug", "quantity": 1})
     buyers = Buyers([request] * NAIVE_ROUNDS, {})
-    wires = await open_wires(
-        f"ws://127.0.0.1:{port}/", connections, lambda wire, _: buyers.go_on(wire), None, None, binary=False
-    )
+    address, hellos = f"ws://127.0.0.1:{port}/", [None] * connections
+    wires = await open_wires(address, hellos, lambda wire, _: buyers.go_on(wire), binary=False)
     try:
         with way.measured() as block:
             block.units = await buyers.run(wires)

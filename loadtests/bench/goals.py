@@ -5,21 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loadtests.bench.ground import OURS, PEER
+from loadtests.bench.ground import OURS
+from loadtests.bench.meter import Figure
+from loadtests.bench.tellers import BROADCAST, NAIVE, NCHAN, PICOWS, RAW
 
 if TYPE_CHECKING:
     from loadtests.bench.fanout import Fanout
+    from loadtests.bench.inbound import Inbound
+    from loadtests.bench.memory import Weight
     from loadtests.bench.meter import Way
+    from loadtests.bench.mix import Mixed
+    from loadtests.bench.returning import Returning
+    from loadtests.bench.sweep import Sweep
 
 KIB = 1024
+MS = 1000
+LARGE = 100  # from here on a figure is shown without decimals
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A measured figure and its bound: at least or at most `limit`."""
+    """A measured figure (None: what it compares with is not installed) and its bound: at least or at most `limit`."""
 
     name: str
-    measured: float
+    measured: Figure | None
     limit: float
     unit: str = "times"
     at_least: bool = False
@@ -27,56 +36,102 @@ class Goal:
     @property
     def reached(self) -> bool:
         """Whether the figure is within its bound."""
-        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+        if self.measured is None:
+            return False
+        middle = self.measured.middle
+        return middle >= self.limit if self.at_least else middle <= self.limit
 
     @property
     def shown(self) -> str:
-        """The figure with its unit."""
-        return f"{self.measured:.2f} {self.unit}"
+        """The figure with its unit, and its spread where there is one."""
+        if self.measured is None:
+            return "not installed"
+        middle, least, most = self.measured.middle, self.measured.least, self.measured.most
+        digits = 0 if middle >= LARGE else 2
+        spread = f" ({least:,.{digits}f} … {most:,.{digits}f})" if least != most else ""
+        return f"{middle:,.{digits}f}{spread} {self.unit}"
 
     @property
     def bound(self) -> str:
         """The bound with its unit."""
-        return f"{'≥' if self.at_least else '≤'} {self.limit:g} {self.unit}"
+        return f"{'≥' if self.at_least else '≤'} {self.limit:,g} {self.unit}"
 
 
-def of_stock(ours: Way, pipelined: Way, plain: Way) -> list[Goal]:
+def of_stock(ways: list[Way]) -> list[Goal]:
     """Return the goals of reservations through one Redis."""
+    ours, pipelined, plain = ways
     return [
         Goal(
-            "reservations/s vs one EVALSHA each, pipelined",
-            ours.per_second / pipelined.per_second,
-            2.5,
-            at_least=True,
+            "reservations/s vs one EVALSHA each, pipelined", ours.faster_than(pipelined), 2.5, at_least=True
         ),
-        Goal(
-            "reservations/s vs plain unpipelined DECR",
-            ours.per_second / plain.per_second,
-            1.3,
-            at_least=True,
-        ),
+        Goal("reservations/s vs plain unpipelined DECR", ours.faster_than(plain), 1.3, at_least=True),
     ]
 
 
-def of_buying(ours: Way, naive: Way) -> list[Goal]:
-    """Return the goals of reservations over websockets."""
-    return [
-        Goal(
-            "reservations/s over websockets vs the naive server",
-            ours.per_second / naive.per_second,
-            6,
-            at_least=True,
-        ),
-        Goal("the server's CPU per reservation over websockets", ours.micros(OURS), 25, "µs"),
-    ]
+def of_buying(ways: list[Way]) -> list[Goal]:
+    """Return the goal of reservations over websockets."""
+    ours, naive = ways
+    faster = ours.faster_than(naive)
+    return [Goal("reservations/s over websockets vs the naive server", faster, 6, at_least=True)]
 
 
 def of_fanout(measured: Fanout) -> list[Goal]:
-    """Return the goals of telling everybody, and of having them connected."""
-    ours = measured.ours.micros(OURS)
+    """Return the goals of telling everybody."""
+    ours = measured.tellers[0].telling
+
+    def beside(name: str, limit: float) -> Goal:
+        peer = measured.peer(name)
+        return Goal(f"CPU per delivery vs {name}", ours.costs_of(peer.telling) if peer else None, limit)
+
+    return [beside(RAW, 1.25), *(beside(name, 1) for name in (PICOWS, BROADCAST, NAIVE, NCHAN))]
+
+
+def of_mix(measured: list[Mixed]) -> list[Goal]:
+    """Return the goal of the live mix: per message published and viewer."""
+    ours, raw = (mixed.teller.telling for mixed in measured)
+    return [Goal("CPU per message of the live mix vs the raw loop", ours.costs_of(raw), 0.35)]
+
+
+def of_memory(weights: list[Weight], crowd: int) -> list[Goal]:
+    """Return the goals of having viewers connected; `crowd` is how many count."""
+    each = [weight.each / KIB for weight in weights]
+    great = [weight.each / KIB for weight in weights if weight.viewers == crowd]
+    uneven = 100 * (max(each) - min(each)) / (max(each) + min(each)) if each else 0
+    name = f"memory of an idle viewer, of {crowd:,}"
     return [
-        Goal("CPU per delivery vs the raw loop", ours / measured.raw.micros(PEER), 1.25),
-        Goal("CPU per delivery vs websockets.broadcast", ours / measured.broadcast.micros(PEER), 1),
-        Goal("the server's CPU per connect and hello", measured.hello.micros(OURS), 300, "µs"),
-        Goal("memory of an idle viewer", measured.bytes_per_viewer / KIB, 4, "KiB"),
+        Goal(name, Figure.of(great) if great else None, 4, "KiB"),
+        Goal("unevenness of it, from few viewers to many", Figure.of([uneven]), 10, "± %"),
+    ]
+
+
+def of_inbound(measured: Inbound) -> list[Goal]:
+    """Return the goals of hearing viewers: messages for the same CPU, and a reservation's."""
+    picows, ours = measured.picows, measured.ours
+    ratio = picows.costs_of(ours) if picows else None
+    return [
+        Goal("pings for the CPU of a picows echo", ratio, 1, at_least=True),
+        Goal("the server's CPU per reservation over websockets", measured.reserve.cost(OURS), 25, "µs"),
+    ]
+
+
+def of_sweep(measured: Sweep, crowd: int) -> list[Goal]:
+    """Return the goals of reaching everybody soon; a wait is a sweep's longest."""
+    pairs = zip(measured.ours, measured.raw, strict=True)
+    worst = [MS * max(waits) for waits in measured.waits if waits]
+    return [
+        Goal(f"drop to the last of {crowd:,} vs the raw loop", Figure.of([a / b for a, b in pairs]), 1.5),
+        Goal("longest wait of a reservation meanwhile", Figure.of(worst) if worst else None, 10, "ms"),
+    ]
+
+
+def of_returning(measured: Returning) -> list[Goal]:
+    """Return the goals of coming, and of coming back."""
+    count = measured.viewers
+    return [
+        Goal("the server's CPU per handshake and hello", measured.arrival.cost(OURS), 300, "µs"),
+        Goal(f"until {count:,} viewers are back", Figure.of([measured.seconds]), 10, "s"),
+        Goal(
+            "of them let in at their place", Figure.of([measured.recovered]), count, "viewers", at_least=True
+        ),
+        Goal("events that any of them lost or got twice", Figure.of([measured.broken]), 0, "events"),
     ]

@@ -1,16 +1,17 @@
-"""The common ground of all benchmarks: one private Valkey, one server of ours on it, peers as processes beside it."""
+"""The common ground of all benchmarks: one private Valkey, servers of ours on it, peers as processes beside them."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -18,13 +19,14 @@ from loadtests.stagehand import ROOT, clean_environment, free_port, own_server, 
 from server import ids
 from server.app import House, build
 from server.auth import Role
+from server.eventlog.stream import top
 from server.protocol.codec import Codec, pack
 from server.settings import Settings
 from server.store.embedded import Embedded
 from server.store.redis import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from loadtests.stagehand import Stage
 
@@ -37,6 +39,8 @@ WAIT_SECONDS = 30.0
 POLL_SECONDS = 0.005
 PEER_SECONDS = 20.0
 SUBPROTOCOL = Codec.MSGPACK.value
+# Limits that would stop a load generator, not a viewer.
+LIFTED = ("MESSAGES_PER_SECOND", "MESSAGE_BURST", "ACCEPTS_PER_SECOND")
 
 OURS = "the server"
 REDIS = "Redis"
@@ -49,28 +53,31 @@ class BenchError(Exception):
 
 @dataclass(slots=True)
 class Ground:
-    """A running server of ours (`stage`), its rooms for use from this process (`house`), and their Redis."""
+    """Rooms of ours for use from this process (`house`), their Redis, and what it takes to start servers on it."""
 
-    stage: Stage
     house: House
     redis_url: str
     redis_pid: int
     folder: Path
+    settings: dict[str, str]
+    say: Callable[[str], None]  # what is being done now, for whoever watches
 
-    def address(self, show: str) -> str:
-        """Return the live socket of a show."""
-        return f"ws{self.stage.url.removeprefix('http')}/v1/shows/{show}/live"
+    @contextmanager
+    def server(self) -> Iterator[Stage]:
+        """Run a server of ours, fresh from its start. Raises StageError."""
+        with own_server(**self.settings) as stage:
+            yield stage
 
-    def hello(self, show: str) -> Callable[[int], bytes]:
-        """Return what makes the hello of the n-th of this show's newest group of viewers, in msgpack."""
-        group = next(_groups)
-        tokens = self.house.tokens
+    def hellos(self, show: str, count: int) -> list[bytes]:
+        """Return the hellos of that many viewers who were never seen before, in msgpack."""
+        return [pack({"type": "hello", "token": token}) for token in self.tokens(show, count)]
 
-        def made(number: int) -> bytes:
-            token, _ = tokens.mint(f"viewer-{group}-{number}", Role.VIEWER, [show], TOKEN_SECONDS)
-            return pack({"type": "hello", "token": token})
-
-        return made
+    def tokens(self, show: str, count: int) -> list[str]:
+        """Return the tokens of that many viewers who were never seen before."""
+        group, mint = next(_groups), self.house.tokens.mint
+        return [
+            mint(f"viewer-{group}-{number}", Role.VIEWER, [show], TOKEN_SECONDS)[0] for number in range(count)
+        ]
 
     async def show(self) -> str:
         """Make a live show."""
@@ -79,8 +86,15 @@ class Ground:
         await self.house.shows.move(show, "start")
         return show
 
-    async def drop(self, show: str) -> str:
-        """Make an open drop with more units than anybody takes."""
+    async def place(self, show: str) -> dict[str, Any]:
+        """Return where a show's log stands, as a viewer names it who comes back."""
+        place = await top(self.house.client, show)
+        if place is None:
+            raise BenchError("The show is gone.")
+        return {"epoch": place.epoch, "offset": place.offset}
+
+    async def scheduled_drop(self, show: str) -> str:
+        """Plan a drop with more units than anybody takes."""
         drop = ids.new_drop(show)
         terms = {
             "sku": "MUG",
@@ -93,47 +107,57 @@ class Ground:
             "waitlist": False,
         }
         await self.house.drops.create(show, drop, terms, QUANTITY)
+        return drop
+
+    async def drop(self, show: str) -> str:
+        """Make an open drop with more units than anybody takes."""
+        drop = await self.scheduled_drop(show)
         await self.house.drops.open(show, drop)
         return drop
 
     @contextmanager
     def peer(self, module: str, *words: str) -> Iterator[tuple[int, int]]:
         """Run a peer as a process of its own and give (its port, its process id) once it listens."""
-        port, log = free_port(), self.folder / f"{module}-{next(_groups)}.log"
+        port = free_port()
         command = [sys.executable, "-m", f"loadtests.bench.{module}", str(port), self.redis_url, *words]
-        with running(command, clean_environment(), ROOT, log) as process:
+        with self.listening(module, command, port) as pid:
+            yield port, pid
+
+    @contextmanager
+    def listening(self, name: str, command: Sequence[str], port: int) -> Iterator[int]:
+        """Run a program that will listen on a port and give its process id once it does. Raises BenchError."""
+        log = self.folder / f"{name}-{next(_groups)}.log"
+        with running(list(command), clean_environment(), ROOT, log) as process:
             deadline = time.monotonic() + PEER_SECONDS
             while not _listens(port):
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise BenchError(f"The peer {module} does not listen:\n{log.read_text()}")
+                    raise BenchError(f"The peer {name} does not listen:\n{log.read_text()}")
                 time.sleep(POLL_SECONDS)
-            yield port, process.pid
+            yield process.pid
 
 
 _groups = itertools.count(1)
 
 
+def live(stage: Stage, show: str) -> str:
+    """Return the address of a show's live socket on a server of ours."""
+    return f"ws{stage.url.removeprefix('http')}/v1/shows/{show}/live"
+
+
 @contextmanager
-def prepared() -> Iterator[Ground]:
-    """Give the ground, and clear everything away afterwards. Raises StageError, EmbeddedError."""
+def prepared(say: Callable[[str], None]) -> Iterator[Ground]:
+    """Give the ground, and clear everything away afterwards. Raises EmbeddedError."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="livedrop-bench-")))
         valkey = stack.enter_context(Embedded.start(folder))
         redis_url = asyncio.run(_tcp(valkey.url))
-        stage = stack.enter_context(
-            own_server(
-                REDIS_URL=redis_url,
-                LIVEDROP_MESSAGES_PER_SECOND=UNLIMITED,
-                LIVEDROP_MESSAGE_BURST=UNLIMITED,
-            )
-        )
-        told = {
-            name: value
-            for name, value in stage.environment.items()
-            if name.startswith("LIVEDROP_") or name == "REDIS_URL"
+        settings = {
+            "REDIS_URL": redis_url,
+            "LIVEDROP_SECRET": secrets.token_urlsafe(32),
+            **{f"LIVEDROP_{name}": UNLIMITED for name in LIFTED},
         }
-        house = build(Settings.load(told))
-        yield Ground(stage, house, redis_url, valkey.pid or 0, folder)
+        house = build(Settings.load({**settings, "LIVEDROP_DATA": str(folder / "house")}))
+        yield Ground(house, redis_url, valkey.pid or 0, folder, settings, say)
 
 
 async def until(reached: Callable[[], bool], what: str) -> None:

@@ -1,7 +1,8 @@
 """What work costs: its rate, and the CPU time of the processes that did it, as Linux counts it.
 
-CPU time per unit of work is a server's own figure: how busy the load generator was cannot blur it. It is counted
-in ticks of 10 ms, so a block should keep a server busy for some tenths of a second.
+CPU time per unit of work is a server's own figure: how busy the load generator was cannot blur it. Rates and
+costs drift together with the machine, so two ways are compared round by round: each takes its turn in every
+round, and the ratio is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -17,20 +18,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
-USER, SYSTEM = 11, 12  # fields of /proc/<pid>/stat after the name, see proc(5)
+SCHEDULED = 2  # the clock that clock_getcpuclockid(3) names: user and system time, all threads, ns
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds that a process has used so far, user and system, all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[USER]) + int(fields[SYSTEM])) / TICKS
+    """Return the CPU seconds that a process has used so far: /proc/<pid>/stat's sum, without its 10 ms ticks."""
+    return time.clock_gettime((~pid << 3) | SCHEDULED)
 
 
 def resident_bytes(pid: int) -> int:
     """Return a process's resident memory."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A median and the spread of the blocks that it comes from."""
+
+    middle: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Figure:
+        """Return the figure of some blocks' values."""
+        return cls(median(values), min(values), max(values))
 
 
 @dataclass(slots=True)
@@ -40,6 +53,10 @@ class Block:
     units: int = 0
     seconds: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
+
+    def micros(self, process: str) -> float:
+        """CPU microseconds of a process per unit."""
+        return 1e6 * self.cpu[process] / self.units
 
 
 @dataclass(slots=True)
@@ -66,7 +83,25 @@ class Way:
         """Units per second, the median of the blocks."""
         return median(block.units / block.seconds for block in self.blocks)
 
+    @property
+    def first(self) -> str:
+        """The process whose work it is; the others help it."""
+        return next(iter(self.processes))
+
     def micros(self, process: str) -> float:
-        """CPU microseconds of a process per unit, over all blocks."""
-        units = sum(block.units for block in self.blocks)
-        return 1e6 * sum(block.cpu[process] for block in self.blocks) / units
+        """CPU microseconds of a process per unit, the median of the blocks."""
+        return self.cost(process).middle
+
+    def cost(self, process: str | None = None) -> Figure:
+        """CPU microseconds of a process (None: the first) per unit."""
+        return Figure.of([block.micros(process or self.first) for block in self.blocks])
+
+    def faster_than(self, other: Way) -> Figure:
+        """How many times as many units per second as another way, round by round."""
+        pairs = zip(self.blocks, other.blocks, strict=True)
+        return Figure.of([mine.units / mine.seconds / (its.units / its.seconds) for mine, its in pairs])
+
+    def costs_of(self, other: Way) -> Figure:
+        """How many times the CPU of another way per unit, first process against first, round by round."""
+        pairs = zip(self.blocks, other.blocks, strict=True)
+        return Figure.of([mine.micros(self.first) / its.micros(other.first) for mine, its in pairs])

@@ -1,8 +1,13 @@
-"""The peer of `buying`: what one writes first. Starlette, JSON, one DECR per message, no holds, nobody told."""
+"""What one writes first, with Starlette: `/` counts a key down for each message, `/live` echoes and tells everybody.
+
+No holds, no limits, no log, nobody's slowness thought of.
+"""
 
 from __future__ import annotations
 
 import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import uvicorn
 from redis.asyncio import Redis
@@ -10,14 +15,20 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from loadtests.bench.peer import following
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
 UNITS = 10**12
 
 
-def app(redis_url: str) -> Starlette:
+def app(redis_url: str, channel: str) -> Starlette:
     """Return the app."""
     client = Redis.from_url(redis_url)
+    everybody: set[WebSocket] = set()
 
-    async def live(websocket: WebSocket) -> None:
+    async def countdown(websocket: WebSocket) -> None:
         await websocket.accept()
         try:
             while True:
@@ -27,10 +38,37 @@ def app(redis_url: str) -> Starlette:
         except WebSocketDisconnect:
             pass
 
-    return Starlette(routes=[WebSocketRoute("/", live)])
+    async def live(websocket: WebSocket) -> None:
+        await websocket.accept()
+        everybody.add(websocket)
+        try:
+            while True:
+                await websocket.send_bytes(await websocket.receive_bytes())
+        except WebSocketDisconnect:
+            pass
+        finally:
+            everybody.discard(websocket)
+
+    async def deliver(message: bytes) -> None:
+        for websocket in list(everybody):
+            await websocket.send_bytes(message)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with following(redis_url, channel, deliver):
+            yield
+
+    routes = [WebSocketRoute("/", countdown), WebSocketRoute("/live", live)]
+    return Starlette(routes=routes, lifespan=lifespan)
 
 
 if __name__ == "__main__":
     uvicorn.run(
-        app(sys.argv[2]), host="127.0.0.1", port=int(sys.argv[1]), log_level="error", ws="websockets-sansio"
+        app(sys.argv[2], sys.argv[3]),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        log_level="error",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
     )

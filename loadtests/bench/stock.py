@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadtests.bench.ground import Ground
+    from loadtests.bench.sizes import Sizes
 
 CALLERS = 50
 BATCH = 64  # commands per write of the pipelined peer
@@ -40,7 +41,7 @@ def packed(*words: str) -> bytes:
     return bytes(pack(words))
 
 
-async def measure(ground: Ground, blocks: int, seconds: float) -> list[Way]:
+async def measure(ground: Ground, sizes: Sizes) -> list[Way]:
     """Return the three ways: ours, pipelined, plain; their blocks take turns."""
     show = await ground.show()
     drop = await ground.drop(show)
@@ -54,7 +55,9 @@ async def measure(ground: Ground, blocks: int, seconds: float) -> list[Way]:
         )
     )
     await ground.house.client.script_load(ground.house.scripts["hold_reserve"].source)
-    for _ in range(blocks):
+    seconds = sizes.seconds
+    for number in range(1, sizes.blocks + 1):
+        ground.say(f"round {number} of {sizes.blocks}: reservations through one Redis")
         with ours.measured() as block:
             block.units = await _ours(ground, show, drop, seconds)
         with pipelined.measured() as block:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import signal
 import socket
 from contextlib import contextmanager, suppress
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from server.cli.home import fail
 from server.clock import monotonic
-from server.gateway.wire import Wire
+from server.gateway.front import front
+from server.gateway.wire import DeflatingWire, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
     from server.settings import Settings
 
 BACKLOG = 4096
-PING_SECONDS = 20.0
 KEEP_ALIVE_SECONDS = 75  # longer than what load balancers keep idle connections for
 
 
@@ -29,10 +30,10 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then close as uvicorn does."""
-        loaded: Any = self.config.loaded_app
+        app: Any = self.config.app  # not `loaded_app`, which may have uvicorn's middleware around it
         grace = self.config.timeout_graceful_shutdown or 0
         began = monotonic()
-        await loaded.state.drain.drain(grace / 2)
+        await app.state.drain.drain(grace / 2)
         # Requests under way get what is left of the same grace time, and at least a moment.
         self.config.timeout_graceful_shutdown = max(1, int(grace - (monotonic() - began)))
         await super().shutdown(sockets)
@@ -46,20 +47,28 @@ def config(settings: Settings, application: Any) -> uvicorn.Config:
     """Return uvicorn's configuration for the app."""
     return uvicorn.Config(
         application,
-        ws=Wire,
+        http=front(settings),
+        ws=DeflatingWire if settings.deflate else Wire,
         ws_max_size=settings.message_bytes,
         ws_per_message_deflate=False,
-        ws_ping_interval=PING_SECONDS,
-        ws_ping_timeout=PING_SECONDS,
+        ws_ping_interval=None,  # the gateway has its own
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=trusted(settings.trusted_proxies),
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
+
+
+def trusted(proxies: Sequence[str]) -> list[str]:
+    """Return the proxies for uvicorn, IPv4 ones also as a socket that listens on IPv6 sees them (RFC 4291, 2.5.5.2)."""
+    plain = [network for network in map(ip_network, proxies) if network.version == 4]  # noqa: PLR2004
+    mapped = [f"::ffff:{network.network_address}/{96 + network.prefixlen}" for network in plain]
+    return [*proxies, *mapped]
 
 
 def bind(settings: Settings) -> socket.socket:

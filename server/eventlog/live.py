@@ -9,52 +9,40 @@ longer holds cannot be mended: the listener is told `lost`, and its viewers star
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
+from server import metrics
 from server.clock import monotonic
 from server.errors import Problem
 from server.eventlog import stream
+from server.eventlog.feed import Feed, Listener
 from server.ids import new_gateway
 from server.store.keys import key
 from server.store.redis import RedisError, reaching
+from server.store.subscription import Subscription
 
 if TYPE_CHECKING:
-    from server.store.redis import PubSub, Redis
+    from server.store.redis import Redis
     from server.store.redis_clock import RedisClock
 
-CHECK_SECONDS = 2.0  # between position checks and echoes
+__all__ = ["HISTORY_BYTES", "Listener", "Live"]
+
+HISTORY_BYTES = 256 * 1024  # of events with which following begins
+CHECK_SECONDS = 2.0  # between position checks, and between echoes
 DEAF_SECONDS = 6.0  # without an echo for so long the subscription is made anew
 RETRY_SECONDS = 0.5
 CONFIRM_SECONDS = 5.0  # a subscription that Redis does not confirm in this time has failed
-POLL_SECONDS = 1.0
+CHECK_SHOWS = 200  # whose places are asked for in one round trip
+
+MESSAGE, CONFIRMED = b"smessage", b"ssubscribe"
+EVENT = ord("e")  # the mark of an event among what is published
+FAILURES = (RedisError, Problem, OSError)
 
 log = structlog.get_logger(__name__)
-
-
-class Listener(Protocol):
-    """Who is told. Calls come from one task, in order; they must not wait."""
-
-    def event(self, show: str, entry: stream.Entry) -> None:
-        """Take the show's next event of the log: offsets are gapless and never repeat."""
-
-    def live(self, show: str, kind: str, name: str, packed: bytes) -> None:
-        """Take a live number: `s` stock of drop `name`, `c` viewers, `r` reactions; or `v`, for viewer `name` only."""
-
-    def lost(self, show: str) -> None:
-        """Know that events are gone for good: whoever follows the show must start over."""
-
-
-class Feed:
-    """One show's events in order: `place` is the newest that the listener has."""
-
-    def __init__(self, show: str) -> None:
-        self.show = show
-        self.place: stream.Place | None = None
-        self.ready = asyncio.Event()
-        self.lock = asyncio.Lock()
 
 
 class Live:
@@ -65,11 +53,15 @@ class Live:
         self._subscriber = subscriber
         self._listener = listener
         self._clock = clock
-        self._feeds: dict[str, Feed] = {}
-        self._pubsub: PubSub | None = None
-        self._echo = key("echo", gateway=new_gateway())
-        self._heard_at = 0.0
-        self._asking = asyncio.Lock()
+        self._feeds: dict[bytes, Feed] = {}  # by channel: what is wanted
+        self._asked: dict[bytes, Feed] = {}  # by channel: what the subscription was asked for
+        self._wants = asyncio.Event()  # the two may differ
+        self._doubted: set[Feed] = set()  # to be compared with the log
+        self._doubts = asyncio.Event()
+        self._subscription: Subscription | None = None
+        self._echo = key("echo", gateway=new_gateway()).encode()
+        self._echoes = asyncio.Event()  # one is to be sent now
+        self._heard_at = -math.inf
 
     @property
     def hears(self) -> bool:
@@ -77,139 +69,185 @@ class Live:
         return monotonic() - self._heard_at < DEAF_SECONDS
 
     async def follow(self, show: str) -> None:
-        """Return when the show's events are being received; what happens from now on reaches the listener.
+        """Return when the listener knows where the show stands; what happens from then on reaches them.
 
-        Raises TimeoutError where Redis does not confirm in time. A show that is gone has no events.
+        Raises TimeoutError where Redis does not confirm in time. A show that is gone never begins.
         """
-        feed = self._feeds.get(show)
+        channel = _channel(show)
+        feed = self._feeds.get(channel)
         if feed is None:
-            feed = self._feeds[show] = Feed(show)
-            await self._ask_for(show)
+            feed = self._feeds[channel] = Feed(show, self._listener)
+            self._want()
         async with asyncio.timeout(CONFIRM_SECONDS):
             await feed.ready.wait()
 
     async def leave(self, show: str) -> None:
-        """Stop following a show."""
-        if self._feeds.pop(show, None) is not None:
-            await self._ask_for(show)
-
-    async def _ask_for(self, show: str) -> None:
-        """Subscribe or unsubscribe, as the show is wanted now: whoever came last has decided, in any order."""
-        async with self._asking:
-            if self._pubsub is not None:
-                channel = key("live", show=show)
-                with suppress(RedisError):
-                    if show in self._feeds:
-                        await self._pubsub.ssubscribe(channel)
-                    else:
-                        await self._pubsub.sunsubscribe(channel)
+        """Stop following a show: from here on nothing is told of it."""
+        feed = self._feeds.pop(_channel(show), None)
+        if feed is not None:
+            feed.left = True
+            self._want()
 
     async def run(self) -> None:
         """Listen for ever, subscribing anew after every failure."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._check_for_ever())
+            tasks.create_task(self._echo_for_ever())
+            tasks.create_task(self._ask_for_ever())
+            tasks.create_task(self._mend_for_ever())
             while True:
                 try:
                     await self._listen()
-                except (RedisError, Problem, OSError) as error:
+                except TimeoutError:
+                    log.warning("subscription.deaf", seconds=DEAF_SECONDS)
+                except FAILURES as error:
                     log.warning("subscription.lost", reason=type(error).__name__)
-                    await asyncio.sleep(RETRY_SECONDS)
+                metrics.EARS_LOST.inc()
+                await asyncio.sleep(RETRY_SECONDS)
+
+    # What is heard.
 
     async def _listen(self) -> None:
-        channels = {key("live", show=show): show for show in self._feeds}
-        async with self._subscriber.pubsub() as pubsub:
-            await pubsub.ssubscribe(self._echo, *channels)
-            self._pubsub = pubsub
-            # Shows that came while the subscription was being made.
-            late = [key("live", show=show) for show in self._feeds if show not in channels.values()]
-            if late:
-                await pubsub.ssubscribe(*late)
-            began = monotonic()
+        """Hear until the connection is lost; raises TimeoutError when the echo stays away."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(DEAF_SECONDS) as patience, Subscription(self._subscriber) as subscription:
             try:
-                while monotonic() - max(began, self._heard_at) < DEAF_SECONDS:
-                    message = await pubsub.get_message(timeout=POLL_SECONDS)
-                    if message is not None:
-                        await self._take(message["type"], message["channel"].decode(), message["data"])
+                await subscription.hear(self._echo)
+                self._subscription, self._asked = subscription, {}
+                self._wants.set()
+                while True:
+                    kind, channel, data = await subscription.read()
+                    if channel == self._echo and kind == MESSAGE:
+                        self._heard_at = monotonic()
+                        patience.reschedule(loop.time() + DEAF_SECONDS)
+                    else:
+                        self._hear(kind, channel, data)
             finally:
-                self._pubsub = None
-        log.warning("subscription.deaf", seconds=DEAF_SECONDS)
+                self._subscription = None
 
-    async def _take(self, kind: str, channel: str, data: bytes) -> None:
-        if channel == self._echo:
-            self._heard_at = monotonic()
-            return
-        feed = self._feeds.get(_show_of(channel))
-        if feed is None:
-            return
-        if kind == "ssubscribe":
-            # From here on nothing of the channel is missed: what the log holds until now is the feed's place.
-            await self._catch_up(feed)
-        elif kind == "smessage":
-            head, _, packed = data.partition(b"\n")
-            mark, name = chr(head[0]), head[1:].decode()
-            if mark == "e":
-                await self._advance(feed, stream.Entry(int(name), packed))
-            else:
-                self._listener.live(feed.show, mark, name, packed)
-
-    async def _advance(self, feed: Feed, entry: stream.Entry) -> None:
-        async with feed.lock:
-            if feed.place is None or entry.offset <= feed.place.offset:
-                return
-            if entry.offset == feed.place.offset + 1:
-                self._tell(feed, entry)
-                return
-        await self._catch_up(feed)
-
-    async def _catch_up(self, feed: Feed) -> None:
-        """Bring a feed to the log's top; tell `lost` where events in between are gone."""
-        async with feed.lock:
-            top = await stream.top(self._client, feed.show)
-            if top is None:
-                feed.ready.set()
-                return
-            known, feed.place = feed.place, feed.place or top
-            if known is not None and (known.epoch != top.epoch or known.offset > top.offset):
-                self._lose(feed, top)
-            while feed.place.offset < top.offset:
-                entries = await stream.after(self._client, feed.show, feed.place.offset)
-                if not entries or entries[0].offset != feed.place.offset + 1:
-                    self._lose(feed, top)
-                    break
-                for entry in entries:
-                    self._tell(feed, entry)
-            feed.ready.set()
-
-    def _tell(self, feed: Feed, entry: stream.Entry) -> None:
-        assert feed.place is not None  # noqa: S101  callers hold the lock and have a place
-        feed.place = stream.Place(feed.place.epoch, entry.offset)
+    def _hear(self, kind: bytes, channel: bytes, data: bytes) -> None:
+        feed = self._feeds.get(channel)
         try:
-            self._listener.event(feed.show, entry)
-        except Exception:
-            # Whoever did not get this event must not go on as if they had.
-            self._listener.lost(feed.show)
-            raise
+            if kind == CONFIRMED:
+                self._confirm(channel, feed)
+            elif kind == MESSAGE and feed is not None:
+                self._take(feed, data)
+        except Exception:  # a message that nobody understands costs itself; an event is found in the log
+            log.exception("message.failed", channel=channel)
 
-    def _lose(self, feed: Feed, top: stream.Place) -> None:
-        log.warning("position.lost", show=feed.show)
-        feed.place = top
-        self._listener.lost(feed.show)
+    def _confirm(self, channel: bytes, feed: Feed | None) -> None:
+        """From here on a channel is heard: what came before is in the log."""
+        if channel == self._echo:
+            self._echoes.set()
+        elif feed is not None:
+            feed.confirmed = True
+            self._doubt(feed)
+            if feed.place is not None:
+                self._listener.heard_anew(feed.show)
 
-    async def _check_for_ever(self) -> None:
-        """Send the echo, look at the clock, and whether any log is ahead of what was announced."""
+    def _take(self, feed: Feed, data: bytes) -> None:
+        head, _, packed = data.partition(b"\n")
+        if head[0] != EVENT:
+            self._listener.live(feed.show, chr(head[0]), head[1:].decode(), packed)
+        elif not self._advance(feed, stream.Entry(int(head[1:]), packed)):
+            self._doubt(feed)
+
+    def _advance(self, feed: Feed, entry: stream.Entry) -> bool:
+        before = feed.place
+        unbroken = feed.take(entry)
+        if feed.place is not before and entry.at is not None:
+            metrics.LOG_LAG_SECONDS.observe(max(0, self._clock.now_ms() - entry.at) / 1000)
+        return unbroken
+
+    # What is asked.
+
+    def _want(self) -> None:
+        metrics.FOLLOWED_SHOWS.set(len(self._feeds))
+        self._wants.set()
+
+    async def _ask_for_ever(self) -> None:
+        """Ask the subscription for what is wanted now, many shows at once, whenever that changes."""
+        while True:
+            await self._wants.wait()
+            self._wants.clear()
+            if self._subscription is None:
+                continue
+            asked, self._asked = self._asked, self._feeds.copy()
+            # A show that was left and is followed again is asked for again: the new feed needs its confirmation.
+            new = [channel for channel, feed in self._feeds.items() if asked.get(channel) is not feed]
+            old = [channel for channel in asked if channel not in self._feeds]
+            try:
+                await self._subscription.hear(*new)
+                await self._subscription.leave(*old)
+            except FAILURES as error:  # the connection is lost: whoever reads from it makes a new one
+                log.warning("subscription.unasked", reason=type(error).__name__)
+
+    async def _echo_for_ever(self) -> None:
+        """Send the echo, look at the clock, and doubt every place, for an event may have been lost unannounced."""
         while True:
             try:
                 with reaching("sending the echo"):
-                    await self._client.spublish(self._echo, b"echo")
+                    await self._client.spublish(self._echo, b"")
                 await self._clock.sync()
-                for feed in list(self._feeds.values()):
-                    top = await stream.top(self._client, feed.show)
-                    if feed.place is not None and top is not None and top != feed.place:
-                        await self._catch_up(feed)
-            except (RedisError, Problem, OSError) as error:
-                log.warning("position.unchecked", reason=type(error).__name__)
-            await asyncio.sleep(CHECK_SECONDS)
+            except FAILURES as error:
+                log.warning("echo.unsent", reason=type(error).__name__)
+            self._doubt(*(feed for feed in self._feeds.values() if feed.confirmed))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._echoes.wait()
+            self._echoes.clear()
+
+    # What is read.
+
+    def _doubt(self, *feeds: Feed) -> None:
+        self._doubted.update(feeds)
+        self._doubts.set()
+
+    async def _mend_for_ever(self) -> None:
+        """Compare doubted places with the log, and bring the listener to its top."""
+        while True:
+            await self._doubts.wait()
+            self._doubts.clear()
+            feeds = list(self._doubted)
+            self._doubted.clear()
+            for start in range(0, len(feeds), CHECK_SHOWS):
+                try:
+                    await self._mend(feeds[start : start + CHECK_SHOWS])
+                except FAILURES as error:
+                    log.warning("position.unchecked", reason=type(error).__name__)
+                    self._doubt(*feeds[start:])
+                    await asyncio.sleep(RETRY_SECONDS)
+                    break
+
+    async def _mend(self, feeds: list[Feed]) -> None:
+        known = [feed.place for feed in feeds]
+        tops = await stream.tops(self._client, [feed.show for feed in feeds])
+        for feed, place, top in zip(feeds, known, tops, strict=True):
+            try:
+                if top is None:
+                    feed.ready.set()
+                else:
+                    await self._bring(feed, place, top)
+            except (Problem, OSError):  # the store cannot say now, of no show
+                raise
+            except Exception:  # a bug, or a foreign write: one show must not keep the others waiting
+                log.exception("position.unmended", show=feed.show)
+
+    async def _bring(self, feed: Feed, known: stream.Place | None, top: stream.Place) -> None:
+        """Bring a feed to the log's top, which was asked for when its place was `known`."""
+        # Only the place of that time can be compared: what was told since may rightly be ahead of the answer.
+        if known is not None and (known.epoch != top.epoch or known.offset > top.offset):
+            feed.lose()
+        while not feed.left and (feed.place is None or feed.place.offset < top.offset):
+            if feed.place is None:
+                tail = await stream.tail(self._client, feed.show, HISTORY_BYTES)
+                whole = bool(tail) and tail[-1].offset >= top.offset
+                place = stream.Place(top.epoch, tail[-1].offset) if whole else top
+                feed.begin(place, tail if whole else [])
+            else:
+                entries = await stream.after(self._client, feed.show, feed.place.offset)
+                if not entries or not all(self._advance(feed, entry) for entry in entries):
+                    feed.lose()
 
 
-def _show_of(channel: str) -> str:
-    return channel.partition("{")[2].partition("}")[0]
+def _channel(show: str) -> bytes:
+    return key("live", show=show).encode()

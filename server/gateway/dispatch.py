@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
 
 from server import metrics
-from server.auth import Identity, Right
+from server.auth import Right, require
 from server.clock import monotonic
 from server.errors import Code, Problem, unavailable
 from server.ids import show_of
@@ -27,78 +27,90 @@ from server.protocol.commands import (
 from server.protocol.events import Message, error_message
 
 if TYPE_CHECKING:
-    from server.gateway.hub import Hub
+    from collections.abc import Iterator
+
+    from server.gateway.reactions import Reactions
+    from server.gateway.viewer import Viewer
     from server.inventory.holds import Held, Holds
     from server.store.redis_clock import RedisClock
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class Caller:
-    """Who sends the commands of one connection; a fresh token replaces the identity."""
-
-    show: str
-    identity: Identity
-
-
 class Dispatch:
     """The commands of a live connection after hello. One answer per command, or none where it has none."""
 
-    def __init__(self, holds: Holds, hub: Hub, clock: RedisClock) -> None:
+    def __init__(self, holds: Holds, reactions: Reactions, clock: RedisClock) -> None:
         self._clock = clock
         self._holds = holds
-        self._hub = hub
+        self._reactions = reactions
 
-    async def answer(self, caller: Caller, command: AnyCommand) -> Message | None:
+    def asks(self, command: AnyCommand) -> bool:
+        """Whether the command has to ask Redis; every other one is for `answer_at_once`."""
+        return isinstance(command, Reserve | Release)
+
+    async def answer(self, viewer: Viewer, command: AnyCommand) -> Message | None:
         """Carry a command out and return what to tell its sender."""
-        name = str(type(command).__struct_config__.tag)
-        operation: str | None = getattr(command, "id", None)
-        try:
-            message = await self._carry_out(caller, command)
-        except Problem as problem:
-            metrics.COMMANDS.labels(name, problem.code.value).inc()
-            return error_message(problem, operation)
-        except Exception:  # a bug costs this command its answer, not the viewer the connection
-            log.exception("command.failed", command=name)
-            metrics.COMMANDS.labels(name, "bug").inc()
-            failed = "The command failed inside the server; its outcome is unknown."
-            return error_message(unavailable(failed), operation)
-        metrics.COMMANDS.labels(name, "ok").inc()
-        return message
+        with _told(command) as told:
+            if isinstance(command, Reserve):
+                told.append(await self._reserve(viewer, command))
+            elif isinstance(command, Release):
+                told.append(await self._release(viewer, command))
+        return told[0] if told else None
 
-    async def _carry_out(self, caller: Caller, command: AnyCommand) -> Message | None:
-        match command:
-            case Reserve():
-                return await self._reserve(caller, command)
-            case Release():
-                return await self._release(caller, command)
-            case Ping():
-                pong: Message = {"type": "pong", "server_time_at": self._clock.now_ms()}
-                return pong if command.id is None else {**pong, "id": command.id}
-            case React():
-                self._hub.react(caller.show, command.kind, command.count)
-                return None
-            case JoinWaitlist() | LeaveWaitlist() | Chat() | Question():
-                raise Problem(Code.NOT_FOUND, f"This show has no {type(command).__struct_config__.tag}.")
-            case _:
-                raise Problem(Code.INVALID_MESSAGE, "This message has no meaning here.")
+    def answer_at_once(self, viewer: Viewer, command: AnyCommand) -> Message | None:
+        """Carry a command out that needs nobody else, and return what to tell its sender."""
+        with _told(command) as told:
+            match command:
+                case Ping():
+                    pong: Message = {"type": "pong", "server_time_at": self._clock.now_ms()}
+                    told.append(pong if command.id is None else {**pong, "id": command.id})
+                case React():
+                    self._reactions.add(viewer.show, command.kind, command.count)
+                case JoinWaitlist() | LeaveWaitlist() | Chat() | Question():
+                    raise Problem(Code.NOT_FOUND, f"This show has no {_name(command)}.")
+                case _:
+                    raise Problem(Code.INVALID_MESSAGE, "This message has no meaning here.")
+        return told[0] if told else None
 
-    async def _reserve(self, caller: Caller, command: Reserve) -> Message:
-        caller.identity.require(Right.BUY)
+    async def _reserve(self, viewer: Viewer, command: Reserve) -> Message:
+        require(viewer.role, Right.BUY)
         began = monotonic()
         outcome = await self._holds.reserve(
-            caller.show, caller.identity.subject, command.id, command.drop, command.quantity
+            viewer.show, viewer.subject, command.id, command.drop, command.quantity
         )
         metrics.RESERVATION_SECONDS.observe(monotonic() - began)
         return _reservation(command.id, outcome)
 
-    async def _release(self, caller: Caller, command: Release) -> Message:
-        caller.identity.require(Right.BUY)
-        if show_of(command.reservation) != caller.show:
+    async def _release(self, viewer: Viewer, command: Release) -> Message:
+        require(viewer.role, Right.BUY)
+        if show_of(command.reservation) != viewer.show:
             raise unknown(command.reservation)  # the token of this connection speaks for this show only
-        released = await self._holds.release(command.reservation, caller.identity.subject)
+        released = await self._holds.release(command.reservation, viewer.subject)
         return _reservation(command.id, released)
+
+
+@contextmanager
+def _told(command: AnyCommand) -> Iterator[list[Message]]:
+    """Collect the answer to a command: what is put into the list, or the error that came instead."""
+    told: list[Message] = []
+    operation: str | None = getattr(command, "id", None)
+    outcome = "ok"
+    try:
+        yield told
+    except Problem as problem:
+        outcome = problem.code.value
+        told[:] = [error_message(problem, operation)]
+    except Exception:  # a bug costs this command its answer, not the viewer the connection
+        log.exception("command.failed", command=_name(command))
+        outcome = "bug"
+        failed = "The command failed inside the server; its outcome is unknown."
+        told[:] = [error_message(unavailable(failed), operation)]
+    metrics.COMMANDS.labels(_name(command), outcome).inc()
+
+
+def _name(command: AnyCommand) -> str:
+    return str(type(command).__struct_config__.tag)
 
 
 def _reservation(operation: str, outcome: Held | Problem) -> Message:

@@ -1,210 +1,274 @@
-"""Who is connected to this process, by show, and how a message reaches them all.
+"""Who is connected to this process, by show, and how they come to hear what the show tells.
 
-Log events go to everybody at once. Live numbers are kept as the newest per drop (and kind) and leave together once
-per flush window, so a burst of a thousand stock changes costs each viewer a few messages. Delivery order rotates
-from event to event, so nobody is always first.
+A show is followed while somebody here watches it, and for a moment longer. Its recent events are kept as finished
+frames: who returns with a place in the log is served from them, and who is new gets the picture that all joiners of
+that moment share. The hub is the ear's listener: `began`, `event`, `live`, `lost` and `heard_anew` come from it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from server import metrics
-from server.clock import monotonic
-from server.errors import CLOSE_CONNECTION_LIMIT, CLOSE_LEAVING, CLOSE_POSITION_LOST, Problem
-from server.gateway.frames import Frame
+from server.errors import CLOSE_POSITION_LOST, Problem, unavailable
+from server.eventlog.recovery import Look
+from server.eventlog.stream import Place
+from server.gateway.delivery import Delivery
+from server.gateway.frames import CODECS, Shared, message_frame
+from server.gateway.room import STOCK, VIEWERS, Person, Room
+from server.gateway.welcome import Welcome
+from server.protocol.codec import pack
 from server.protocol.session import RateLimit
-from server.store.answers import ask
+from server.store.answers import unpacked
 
 if TYPE_CHECKING:
-    from server.eventlog.live import Live
-    from server.eventlog.stream import Entry
-    from server.gateway.viewer import Viewer
-    from server.settings import Settings
-    from server.store.scripts import Scripts
+    from collections.abc import Coroutine
 
-PRESENCE_SECONDS = 0.5  # joins and leaves gather for so long before they are counted
-LEASE_MS = 30_000  # a viewer counts for so long without being renewed: a dead process' viewers go
-RENEW_SECONDS = 10.0
-MAX_REACTION_KINDS = 16
-YIELD_EVERY = 500  # viewers per turn of the loop during one delivery round
+    from server.eventlog.live import Live
+    from server.eventlog.recovery import Joins
+    from server.eventlog.stream import Entry
+    from server.gateway.presence import Presence
+    from server.gateway.viewer import Viewer
+    from server.protocol.commands import Since
+    from server.settings import Settings
+
+PRIVATE = "v"  # the kind of message that is for one viewer only
+LINGER_SECONDS = 10.0  # a show without viewers is followed for so long: they often come back
+REFRESHES_AT_ONCE = (
+    8  # shows that are looked at anew: the others wait, and so do joiners no longer than a moment
+)
+REFRESH_SECONDS = 1.0  # between attempts to learn what was told while nobody heard
+HISTORY_SHARE = 4  # of a viewer's buffer: who missed more is better served with the picture
+ROUND_SHARE = 4  # of a viewer's buffer: the most that one delivery round writes at once
 
 log = structlog.get_logger(__name__)
 
 
-class Room:
-    """One show's viewers on this process, and what gathers for them."""
-
-    def __init__(self) -> None:
-        self.viewers: set[Viewer] = set()
-        self.subjects: dict[str, set[Viewer]] = {}
-        self.limits: dict[str, RateLimit] = {}
-        self.newest: dict[str, Frame] = {}
-        self.reactions: dict[str, int] = {}
-        self.joined: set[str] = set()
-        self.left: set[str] = set()
-        self.renewed_at = monotonic()
-        self.turn = 0
-
-    def in_turn(self) -> list[Viewer]:
-        """Return the viewers, starting each time with another one."""
-        viewers = list(self.viewers)
-        if viewers:
-            self.turn = (self.turn + 1 + len(viewers) // 3) % len(viewers)
-        return viewers[self.turn :] + viewers[: self.turn]
-
-
 class Hub:
-    """The process' rooms. `event`, `live` and `lost` are called by the ear; `run` flushes and counts for ever."""
+    """The process' rooms. Viewers `enter` and `leave`; the ear tells what happens."""
 
-    def __init__(self, scripts: Scripts, settings: Settings) -> None:
-        self._scripts = scripts
+    def __init__(self, settings: Settings, joins: Joins, presence: Presence) -> None:
         self._settings = settings
+        self._joins = joins
+        self._presence = presence
         self._rooms: dict[str, Room] = {}
+        self._delivery = Delivery(settings.flush_ms / 1000, settings.viewer_buffer_bytes // ROUND_SHARE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._refreshing = asyncio.Semaphore(REFRESHES_AT_ONCE)
         self.ear: Live | None = None
 
-    @property
-    def count(self) -> int:
-        """How many connections have said hello here."""
-        return sum(len(room.viewers) for room in self._rooms.values())
+    # Viewers.
 
-    async def enter(self, show: str, viewer: Viewer) -> RateLimit:
-        """Put a viewer into a show's room, following the show if they are its first; return the viewer's limit.
+    def enter(self, viewer: Viewer, subject: str, since: Since | None) -> bool:
+        """Let a viewer into its show; it is welcomed, or refused, as soon as the show can be looked at.
 
-        From here on events wait in `viewer.early`. Raises Problem with the connection limit's close code where the
-        viewer has too many sockets.
+        False where they have as many sockets as the setting allows.
         """
-        room = self._rooms.setdefault(show, Room())
-        sockets = room.subjects.setdefault(viewer.subject, set())
-        if len(sockets) >= self._settings.sockets_per_viewer:
-            raise TooManySocketsError(len(sockets))
-        sockets.add(viewer)
-        room.viewers.add(viewer)
-        limit = room.limits.setdefault(
-            viewer.subject, RateLimit(self._settings.messages_per_second, self._settings.message_burst)
-        )
-        if self.ear is not None:
-            await self.ear.follow(show)
-        if viewer.counts:
-            room.joined.add(viewer.subject)
-            room.left.discard(viewer.subject)
-        return limit
+        room = self._rooms.get(viewer.show) or self._open(viewer.show)
+        person = room.people.get(subject)
+        if person is None:
+            limit = RateLimit(self._settings.messages_per_second, self._settings.message_burst)
+            person = room.people[subject] = Person(subject, limit)
+        if len(person.sockets) >= self._settings.sockets_per_viewer:
+            return False
+        if viewer.counts and not person.counts:
+            self._presence.came(room.show, subject)
+        person.sockets += (viewer,)
+        viewer.room, viewer.person = room, person
+        if room.followed:
+            self._ask(room, viewer, since)
+        else:
+            room.arriving.append((viewer, since))
+        return True
 
-    async def leave(self, show: str, viewer: Viewer) -> None:
-        """Take a viewer out; the last one of a show ends its subscription."""
-        room = self._rooms.get(show)
-        if room is None or viewer not in room.viewers:
+    def leave(self, viewer: Viewer) -> None:
+        """Let a viewer go; a show that the last one has left is followed for a moment more."""
+        room, person = viewer.room, viewer.person
+        if room is None or person is None:
             return
+        viewer.room = None
         room.viewers.discard(viewer)
-        sockets = room.subjects[viewer.subject]
-        sockets.discard(viewer)
-        if not sockets:
-            del room.subjects[viewer.subject]
-            del room.limits[viewer.subject]
-            if viewer.counts:
-                room.left.add(viewer.subject)
-                room.joined.discard(viewer.subject)
-        if not room.viewers and self.ear is not None:
-            await self.ear.leave(show)
+        person.sockets = tuple(socket for socket in person.sockets if socket is not viewer)
+        if viewer.counts and not person.counts:
+            self._presence.left(room.show, person.subject)
+        if not person.sockets:
+            del room.people[person.subject]
+        if not room.people:
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._close_if_empty, room)
+
+    def _open(self, show: str) -> Room:
+        most = self._settings.viewer_buffer_bytes // HISTORY_SHARE
+        room = self._rooms[show] = Room(show, most, self._settings.log_length)
+        self._start(self._follow(room))
+        return room
+
+    def _close_if_empty(self, room: Room) -> None:
+        if not room.people:
+            self._close(room)
+
+    def _close(self, room: Room) -> None:
+        """Follow the show no more, unless another room has taken this one's place."""
+        if self._rooms.get(room.show) is room:
+            del self._rooms[room.show]
+            if self.ear is not None:
+                self._start(self.ear.leave(room.show))
+
+    async def _follow(self, room: Room) -> None:
+        """Follow a new room's show, then let in who has arrived meanwhile."""
+        try:
+            if self.ear is not None:
+                await self.ear.follow(room.show)
+        except (Problem, TimeoutError) as error:
+            problem = (
+                error if isinstance(error, Problem) else unavailable("the store does not answer in time")
+            )
+            for viewer, _since in room.arriving:
+                viewer.refuse(problem)
+            self._close(room)
+            return
+        room.followed = True
+        arriving, room.arriving = room.arriving, []
+        for viewer, since in arriving:
+            self._ask(room, viewer, since)
+
+    # Joining.
+
+    def _ask(self, room: Room, viewer: Viewer, since: Since | None) -> None:
+        """Ask for a look at the show, with the whole picture unless the viewer's place can be picked up."""
+        snapshot = since is None or not _known(room, since)
+        self._joins.ask(
+            room.show, viewer.subject, snapshot=snapshot, then=partial(self._joined, room, viewer, since)
+        )
+
+    def _joined(
+        self, room: Room, viewer: Viewer, since: Since | None, look: Look | Problem, reservations: bytes
+    ) -> None:
+        """Welcome a viewer. No await here: nothing slips in between the welcome and being live."""
+        if viewer.closing or viewer.room is not room:
+            return
+        if isinstance(look, Problem):
+            _count(since, "failed")
+            viewer.refuse(look)
+        elif room.place is None or look.epoch != room.place.epoch:
+            _count(since, "failed")
+            viewer.refuse(unavailable("the show's log has just begun anew"))
+        elif since is not None and _known(room, since) and since.offset <= look.offset:
+            _count(since, "recovered")
+            self._go_on(room, viewer, since, look, reservations)
+        elif look.snapshot is not None and room.reaches(look.offset):
+            _count(since, "snapshot")
+            self._begin(room, viewer, look, reservations)
+        else:  # what was known when the look was asked for is so no more
+            self._ask(room, viewer, None)
+
+    def _go_on(self, room: Room, viewer: Viewer, since: Since, look: Look, reservations: bytes) -> None:
+        """Welcome somebody who returned: what they missed follows, then every drop's numbers."""
+        missed = room.after(since.offset)
+        offset = missed[-1].offset if missed else since.offset
+        codec = CODECS[viewer.form]
+        welcome = _welcome(room, look).with_missed(codec, viewer.subject, offset, len(missed), reservations)
+        later = [*missed, *room.stocks(look)]
+        self._live(room, viewer, welcome, later, offset)
+
+    def _begin(self, room: Room, viewer: Viewer, look: Look, reservations: bytes) -> None:
+        """Welcome somebody new: the picture, and what happened since it was taken."""
+        later = room.after(look.offset)
+        offset = later[-1].offset if later else look.offset
+        welcome = _welcome(room, look).with_snapshot(CODECS[viewer.form], viewer.subject, reservations)
+        self._live(room, viewer, welcome, [*later, *room.newer(look)], offset)
+
+    def _live(self, room: Room, viewer: Viewer, welcome: bytes, later: list[Shared], offset: int) -> None:
+        room.viewers.add(viewer)
+        frames = (shared.frame(viewer.form) for shared in later)
+        viewer.welcome(message_frame(welcome, viewer.form), *frames, offset=offset)
+
+    # What the ear tells.
+
+    def began(self, show: str, place: Place, tail: list[Entry]) -> None:
+        """Know where a show's log stands and what came before."""
+        room = self._rooms.get(show)
+        if room is not None:
+            room.begin(place, tail)
 
     def event(self, show: str, entry: Entry) -> None:
         """Give the next event of a show's log to everybody there."""
         room = self._rooms.get(show)
-        if room is None:
+        if room is None or room.place is None:
             return
-        frame = Frame(entry.packed, entry.offset)
-        metrics.EVENTS.labels(frame.message()["type"]).inc()
-        for viewer in room.in_turn():
-            viewer.deliver(frame)
+        shared = Shared(entry.packed, entry.offset)
+        metrics.EVENTS.labels(shared.message["type"]).inc()
+        room.advance(Place(room.place.epoch, entry.offset), shared)
+        self._delivery.events(room)
 
     def live(self, show: str, kind: str, name: str, packed: bytes) -> None:
         """Keep a live number for the next flush, or hand a private message to its viewer's sockets."""
         room = self._rooms.get(show)
         if room is None:
             return
-        frame = Frame(packed, drop=name if kind == "s" else "")
-        if kind == "v":
-            for viewer in list(room.subjects.get(name, ())):
-                viewer.deliver(frame)
-        else:
-            room.newest[kind + name] = frame
+        if kind != PRIVATE:
+            if room.take(kind, name, packed):
+                self._delivery.numbers(room)
+        elif name in room.people:
+            private = Shared(packed)
+            for viewer in room.people[name].sockets:
+                viewer.tell(private.frame(viewer.form))
 
     def lost(self, show: str) -> None:
         """Send everybody of a show to start over: events are gone that nobody can bring back."""
         room = self._rooms.get(show)
-        for viewer in list(room.viewers) if room else ():
-            viewer.close(CLOSE_POSITION_LOST, "position lost, start over", retry_after_ms=0)
+        if room is not None:
+            room.outbox.clear()
+            for viewer in list(room.viewers):
+                viewer.close(CLOSE_POSITION_LOST, "position lost, start over", retry_after_ms=0)
 
-    def react(self, show: str, kind: str, count: int) -> None:
-        """Gather reactions until the next flush; kinds beyond the bound are dropped."""
-        room = self._rooms.get(show)
-        if room is not None and (kind in room.reactions or len(room.reactions) < MAX_REACTION_KINDS):
-            room.reactions[kind] = room.reactions.get(kind, 0) + count
+    def heard_anew(self, show: str) -> None:
+        """Look at a show's numbers and everybody's reservations: what was told while nobody heard is gone."""
+        self._start(self._refresh(show))
 
-    def dismiss(self, spread_ms: int) -> None:
-        """Tell everybody that this process leaves, each with their own time to come back."""
-        viewers = [viewer for room in self._rooms.values() for viewer in room.viewers]
-        for number, viewer in enumerate(viewers):
-            delay = spread_ms * (number + 1) // len(viewers)
-            viewer.close(CLOSE_LEAVING, "server is leaving", retry_after_ms=delay)
+    async def _refresh(self, show: str) -> None:
+        while (room := self._rooms.get(show)) is not None:
+            try:
+                async with self._refreshing:
+                    look = await self._joins.look(show)
+                break
+            except Problem as problem:  # nobody tells it a second time
+                log.warning("numbers.unknown", show=show, reason=problem.detail)
+                await asyncio.sleep(REFRESH_SECONDS)
+        else:
+            return
+        self.live(show, VIEWERS, "", pack({"type": "viewers.updated", "count": look.viewers}))
+        for shared in room.stocks(look):
+            self.live(show, STOCK, shared.name.removeprefix(STOCK), shared.packed)
+        for subject in room.people:
+            self._joins.ask(show, subject, snapshot=False, then=partial(self._remind, show, subject))
 
-    async def run(self) -> None:
-        """Flush live numbers every window and presence every half second, for ever."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._flush_for_ever())
-            tasks.create_task(self._count_for_ever())
+    def _remind(self, show: str, subject: str, look: Look | Problem, reservations: bytes) -> None:
+        """Tell a viewer how their reservations stand."""
+        if isinstance(look, Look):
+            for reservation in unpacked(reservations):
+                self.live(show, PRIVATE, subject, pack({"type": "reservation", "reservation": reservation}))
 
-    async def _flush_for_ever(self) -> None:
-        window = self._settings.flush_ms / 1000
-        while True:
-            await asyncio.sleep(window)
-            for room in list(self._rooms.values()):
-                if room.newest:
-                    frames, room.newest = list(room.newest.values()), {}
-                    await self._flush(room, frames)
-
-    async def _flush(self, room: Room, frames: list[Frame]) -> None:
-        for number, viewer in enumerate(room.in_turn(), start=1):
-            for frame in frames:
-                viewer.deliver(frame)
-            if number % YIELD_EVERY == 0:
-                await asyncio.sleep(0)
-
-    async def _count_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(PRESENCE_SECONDS)
-            for show, room in list(self._rooms.items()):
-                try:
-                    await self._count(show, room)
-                except Problem as problem:
-                    log.warning("presence.unavailable", show=show, reason=problem.detail)
-
-    async def _count(self, show: str, room: Room) -> None:
-        if room.reactions:
-            added, room.reactions = room.reactions, {}
-            await ask(self._scripts, "reaction_add", {"show": show}, added=added, most=MAX_REACTION_KINDS)
-        renew = monotonic() - room.renewed_at > RENEW_SECONDS
-        if renew:
-            room.joined = {viewer.subject for viewer in room.viewers if viewer.counts}
-            room.renewed_at = monotonic()
-        if room.joined or room.left or renew:
-            here, left = list(room.joined), list(room.left)
-            room.joined.clear()
-            room.left.clear()
-            await ask(
-                self._scripts, "viewer_present", {"show": show}, here=here, left=left, lease_ms=LEASE_MS
-            )
-        elif not room.viewers:
-            self._rooms.pop(show, None)
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
-class TooManySocketsError(Exception):
-    """A viewer wants one socket more than the setting allows."""
+def _known(room: Room, since: Since) -> bool:
+    """Whether the room remembers all that came after this place."""
+    return room.place is not None and room.place.epoch == since.epoch and room.reaches(since.offset)
 
-    close = CLOSE_CONNECTION_LIMIT
 
-    def __init__(self, open_now: int) -> None:
-        super().__init__(f"{open_now} connections are open for this viewer, more are not taken.")
+def _welcome(room: Room, look: Look) -> Welcome:
+    if room.welcome is None or room.welcome.look is not look:
+        room.welcome = Welcome(look)
+    return room.welcome
+
+
+def _count(since: Since | None, outcome: str) -> None:
+    if since is not None:
+        metrics.RECOVERIES.labels(outcome).inc()

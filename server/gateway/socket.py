@@ -1,295 +1,205 @@
-"""The websocket door: handshake, hello, recovery, and then one viewer's commands until either side ends it."""
+"""One connection after its handshake: bytes in to messages, frames out, liveness, and an orderly end.
+
+It takes uvicorn's place as the transport's protocol. While nothing happens it has no task, no queue, no buffer and
+no timer of its own: only the slots below. What the messages mean is a subclass's matter.
+
+Bound: what waits to be sent is the transport's, as references to frames that all viewers share. Above the low mark
+the connection counts as behind; above the high mark it is closed with 3008. A peer that takes nothing at all gets
+`CLOSE_SECONDS` for the close frame and is then cut off.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-import structlog
-from starlette.responses import JSONResponse
-from starlette.websockets import WebSocketDisconnect, WebSocketState
+import msgspec
 
 from server import metrics
-from server.auth import Identity, Right, Role
-from server.clock import monotonic, now_ms
-from server.errors import (
-    CLOSE_LEAVING,
-    CLOSE_NO_TOKEN,
-    CLOSE_NOT_ALLOWED,
-    CLOSE_POSITION_LOST,
-    CLOSE_TOKEN_EXPIRED,
-    Close,
-    Code,
-    Problem,
-    unavailable,
-)
-from server.eventlog import recovery
-from server.gateway.dispatch import Caller
-from server.gateway.frames import Frame
-from server.gateway.hub import TooManySocketsError
-from server.gateway.viewer import CLOSE_SECONDS, Viewer, close_reason
-from server.gateway.wire import abort
-from server.ids import new_session
-from server.protocol.codec import Codec, negotiate
-from server.protocol.commands import Hello, Since, Token
-from server.protocol.events import error_message
-from server.protocol.session import RateLimit, Refused, Session
+from server.clock import monotonic
+from server.errors import CLOSE_NO_PONG, CLOSE_TOO_SLOW, Close
+from server.gateway.frames import CLOSE, PING, Format, frame
+from server.gateway.parser import Kind, Parser
 
 if TYPE_CHECKING:
-    from starlette.websockets import WebSocket
+    from server.gateway.timers import Timers
 
-    from server.auth import Tokens
-    from server.gateway.dispatch import Dispatch
-    from server.gateway.drain import Drain
-    from server.gateway.hub import Hub
-    from server.settings import Settings
-    from server.shows.shows import Shows
-    from server.store.scripts import Scripts
-
-PROBLEM_JSON = "application/problem+json"  # RFC 9457
-
-log = structlog.get_logger(__name__)
+MAX_REASON_BYTES = 123  # RFC 6455 section 5.5
+CLOSE_SECONDS = 10.0  # time that a closed connection has to take what was sent; then it is cut off
+LOW_MARK_SHARE = 8  # the low mark is this part of the high one
+GONE = 1006  # the connection ended without a close frame
 
 
-class Gateway:
-    """Everything a connection needs, and its life from handshake to close."""
+def close_reason(code: Close, text: str, retry_after_ms: int | None) -> bytes:
+    """Return a close reason as JSON that fits a close frame; the text is cut where it must be."""
+    fields: dict[str, object] = {"code": int(code), "message": text}
+    if retry_after_ms is not None:
+        fields["retry_after_ms"] = retry_after_ms
+    while len(encoded := msgspec.json.encode(fields)) > MAX_REASON_BYTES:
+        text = text[: -(len(encoded) - MAX_REASON_BYTES)]
+        fields["message"] = text
+    return encoded
 
-    def __init__(  # noqa: PLR0913  each is a room of its own
-        self,
-        *,
-        scripts: Scripts,
-        tokens: Tokens,
-        shows: Shows,
-        hub: Hub,
-        dispatch: Dispatch,
-        drain: Drain,
-        settings: Settings,
-    ) -> None:
-        self._scripts = scripts
-        self._tokens = tokens
-        self._shows = shows
-        self._hub = hub
-        self._dispatch = dispatch
-        self._drain = drain
-        self._settings = settings
 
-    async def serve(self, websocket: WebSocket) -> None:
-        """Serve one connection to `/v1/shows/{show}/live`."""
-        show = websocket.path_params["show"]
-        try:
-            codec, host = await self._handshake(websocket, show)
-        except Problem as problem:
-            document = JSONResponse(problem.document(), problem.status, media_type=PROBLEM_JSON)
-            await websocket.send_denial_response(document)
+class Socket(asyncio.Protocol):
+    """A connection that speaks websocket. Subclasses take `message`, `overdue`, `caught_up` and `lost`."""
+
+    __slots__ = (
+        "_connections",
+        "_parser",
+        "_timers",
+        "behind",
+        "closing",
+        "due",
+        "form",
+        "heard",
+        "high_mark",
+        "pinged_at",
+        "slot",
+        "transport",
+    )
+
+    def __init__(self, timers: Timers, form: Format, *, message_bytes: int, high_mark: int) -> None:
+        self._timers = timers
+        self._parser = Parser(message_bytes, deflate=form >= Format.MSGPACK_DEFLATE)
+        self.form = form
+        self.high_mark = high_mark
+        self.behind = False  # more than the low mark waits to be sent
+        self.closing = False  # a close frame was sent; nothing is said or heard after it
+        self.heard = True  # since the last look
+        self.pinged_at = 0.0  # when the ping left that waits for a sign of life; 0.0 where none does
+        self.due = 0  # the tick of the deadline, kept by the timers
+        self.slot = 0
+
+    def take_over(self, transport: asyncio.Transport, connections: set[Any]) -> None:
+        """Become the protocol of a transport; `connections` is the server's own list, left at the end."""
+        self.transport = transport
+        self._connections = connections
+        connections.add(self)
+        self._timers.keep(self)
+        transport.set_write_buffer_limits(high=self.high_mark // LOW_MARK_SHARE)
+        transport.set_protocol(self)
+
+    # What the transport calls.
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+        self.heard = True
+        parser = self._parser
+        for kind, payload in parser.feed(data):
+            if kind <= Kind.BINARY:
+                if not self.closing:
+                    self.message(payload, binary=kind == Kind.BINARY)
+            elif kind is Kind.PONG:
+                self._ponged()
+        reply = parser.take_reply()
+        if reply and not self.closing:
+            self._reply(reply)
+        if parser.ended:
+            self._ended()
+
+    def pause_writing(self) -> None:
+        """Count as behind: more than the low mark waits."""
+        self.behind = True
+
+    def resume_writing(self) -> None:
+        """Be on time again."""
+        self.behind = False
+        if not self.closing:
+            self.caught_up()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's name for what we need not know
+        """Leave every list."""
+        self._timers.forget(self)
+        self._connections.discard(self)
+        if not self.closing:
+            self.closing = True
+            metrics.closed_by_peer(self._parser.close_code or GONE)
+        self.lost()
+
+    def shutdown(self) -> None:
+        """End at once: uvicorn has no more time."""
+        self.transport.abort()
+
+    # What the gateway calls.
+
+    def write(self, data: bytes) -> None:
+        """Send whole frames, or close the connection where too much waits already."""
+        if self.closing:
             return
-        offered = websocket.scope["subprotocols"]
-        await websocket.accept(subprotocol=codec.value if offered else None)
-        metrics.CONNECTIONS.inc()
-        try:
-            with suppress(WebSocketDisconnect, RuntimeError):
-                async with asyncio.timeout(self._settings.hello_seconds + CLOSE_SECONDS) as patience:
-                    await self._converse(websocket, codec, show, host, patience)
-        except TimeoutError:
-            abort(websocket)  # the peer reads nothing: a close frame would wait for ever
-        finally:
-            metrics.CONNECTIONS.dec()
-
-    async def _handshake(self, websocket: WebSocket, show: str) -> tuple[Codec, str]:
-        if self._drain.leaving:
-            raise unavailable("This server is leaving; another one takes the connection.")
-        require_origin(websocket, self._settings.allowed_origins)
-        offered = websocket.scope["subprotocols"]
-        codec = negotiate(offered)
-        if codec is None:
-            known = ", ".join(codec.value for codec in Codec)
-            detail = f"None of the {len(offered)} offered subprotocols is known; this server speaks {known}."
-            raise BadHandshakeError(Code.INVALID_MESSAGE, detail)
-        _view, host = await self._shows.find(show)
-        return codec, host
-
-    async def _converse(
-        self, websocket: WebSocket, codec: Codec, show: str, host: str, patience: asyncio.Timeout
-    ) -> None:
-        session = Session(codec, RateLimit(self._settings.messages_per_second, self._settings.message_burst))
-        hello = await self._hello(websocket, session)
-        if hello is None:
-            return
-        try:
-            identity = self._admit(hello.token, show, host)
-        except Problem as problem:
-            code = CLOSE_NO_TOKEN if problem.code is Code.UNAUTHENTICATED else CLOSE_NOT_ALLOWED
-            await _close(websocket, code, problem.detail)
-            return
-        viewer = Viewer(websocket, codec, identity.subject, self._settings.viewer_buffer_bytes)
-        viewer.counts = identity.role is Role.VIEWER
-        viewer.patience = patience
-        patience.reschedule(None)  # from here on `close` starts it again
-        caller = Caller(show, identity)
-        writer = asyncio.create_task(viewer.write())
-        try:
-            await self._join(session, viewer, caller, hello.since)
-            if self._drain.leaving:
-                viewer.close(CLOSE_LEAVING, "server is leaving", retry_after_ms=1000)
-            await self._listen(websocket, session, viewer, caller, host)
-        except asyncio.CancelledError:
-            writer.cancel()
-            raise
-        finally:
-            await self._hub.leave(show, viewer)
-            if not viewer.closing or websocket.client_state is WebSocketState.DISCONNECTED:
-                writer.cancel()
-            with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-                await writer
-
-    async def _hello(self, websocket: WebSocket, session: Session) -> Hello | None:
-        try:
-            async with asyncio.timeout(self._settings.hello_seconds):
-                data, binary = await _receive(websocket)
-        except TimeoutError:
-            seconds = self._settings.hello_seconds
-            await _close(websocket, CLOSE_NO_TOKEN, f"No hello within {seconds:g} s.")
-            return None
-        command = session.receive(data, binary=binary, now=monotonic())
-        if isinstance(command, Hello):
-            return command
-        await _close(websocket, CLOSE_NO_TOKEN, command.reason if isinstance(command, Refused) else "")
-        return None
-
-    def _admit(self, token: str, show: str, host: str) -> Identity:
-        identity = self._tokens.verify(token)
-        if not identity.covers(show, host):
-            raise Problem(Code.NOT_ALLOWED, f"The token is not for show {show}.")
-        identity.require(Right.WATCH)
-        return identity
-
-    async def _join(self, session: Session, viewer: Viewer, caller: Caller, since: Since | None) -> None:
-        """Enter the room first and let events wait, look at the log, tell what was missed, then go live."""
-        try:
-            limit = await self._hub.enter(caller.show, viewer)
-            joined = await self._look(caller, since)
-        except TooManySocketsError as error:
-            viewer.close(error.close, str(error))
-            return
-        except (Problem, TimeoutError) as error:
-            viewer.close(CLOSE_POSITION_LOST, f"cannot join now: {error}", retry_after_ms=1000)
-            return
-        session.go_live(limit)
-        viewer.send(_welcome(joined, caller))
-        _go_live(viewer, joined)
-
-    async def _look(self, caller: Caller, since: Since | None) -> recovery.Joined:
-        """Look at the log for a viewer; who has missed more than they could take at once gets the full picture."""
-        show, subject = caller.show, caller.identity.subject
-        if since is not None:
-            joined = await recovery.join(self._scripts, show, subject, since.epoch, since.offset)
-            if sum(len(entry.packed) for entry in joined.missed) <= self._settings.viewer_buffer_bytes // 4:
-                return joined
-        return await recovery.join(self._scripts, show, subject, "", 0)
-
-    async def _listen(
-        self, websocket: WebSocket, session: Session, viewer: Viewer, caller: Caller, host: str
-    ) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_seconds_left(caller.identity)):
-                    data, binary = await _receive(websocket)
-            except TimeoutError:
-                viewer.close(CLOSE_TOKEN_EXPIRED, "the token has expired", retry_after_ms=0)
+        if self.behind:
+            waiting = self.transport.get_write_buffer_size()
+            if waiting + len(data) > self.high_mark:
+                self.close(CLOSE_TOO_SLOW, f"{waiting} bytes behind", retry_after_ms=1000)
                 return
-            command = session.receive(data, binary=binary, now=monotonic())
-            if isinstance(command, Refused):
-                if command.answer is not None:
-                    viewer.send(command.answer)
-                    metrics.COMMANDS.labels("refused", command.answer["code"]).inc()
-                if command.close is not None:
-                    viewer.close(command.close, command.reason, 1000 if command.close.reconnects else None)
-                    return
-            elif isinstance(command, Token):
-                viewer.send(self._renew(command.token, caller, host))
-            else:
-                answer = await self._dispatch.answer(caller, command)
-                if answer is not None:
-                    viewer.send(answer)
+        self.transport.write(data)
 
-    def _renew(self, token: str, caller: Caller, host: str) -> dict[str, Any]:
-        """Take a fresh token of the same subject; a bad one changes nothing."""
-        try:
-            identity = self._admit(token, caller.show, host)
-        except Problem as problem:
-            return error_message(problem)
-        if identity.subject != caller.identity.subject or identity.role is not caller.identity.role:
-            return error_message(Problem(Code.NOT_ALLOWED, "The fresh token is somebody else's."))
-        caller.identity = identity
-        return {"type": "ok"}
-
-
-class BadHandshakeError(Problem):
-    """A handshake that cannot become a conversation: answered with 400."""
-
-    @property
-    def status(self) -> int:
-        """Return 400: the request itself is wrong."""
-        return 400
-
-
-def require_origin(websocket: WebSocket, allowed: tuple[str, ...]) -> None:
-    """Refuse a browser page of a foreign origin; exact match, or the very host that was asked.
-
-    Programs that are no browsers send no Origin and are let through: their token decides.
-    """
-    origin = websocket.headers.get("origin")
-    if origin is None or origin in allowed or "*" in allowed:
-        return
-    with suppress(ValueError):  # no address at all
-        parts = urlsplit(origin)
-        if parts.scheme in {"http", "https"} and parts.netloc == websocket.headers.get("host"):
+    def close(self, code: Close, text: str, retry_after_ms: int | None = None) -> None:
+        """Send a close frame behind what waits; the first call decides. The peer's own close ends the connection."""
+        if self.closing:
             return
-    raise Problem(Code.NOT_ALLOWED, "This origin may not connect; name it in LIVEDROP_ALLOWED_ORIGINS.")
+        self.closing = True
+        metrics.CLOSED.labels(str(int(code))).inc()
+        payload = int(code).to_bytes(2, "big") + close_reason(code, text, retry_after_ms)
+        self.transport.write(frame(CLOSE, payload))
+        self._timers.deadline(self, CLOSE_SECONDS)
 
+    def look(self) -> None:
+        """Be looked at: alive, to be pinged, or dead."""
+        if self.heard:
+            self.heard = False
+            self.pinged_at = 0.0
+        elif self.pinged_at:
+            self._dead()
+        else:
+            self.pinged_at = monotonic()
+            self.write(PING)
 
-def _welcome(joined: recovery.Joined, caller: Caller) -> dict[str, Any]:
-    welcome: dict[str, Any] = {
-        "type": "welcome",
-        "session": new_session(),
-        "viewer": caller.identity.subject,
-        "epoch": joined.epoch,
-        "offset": joined.offset,
-        "server_time_at": joined.server_time_at,
-        "recovered": joined.recovered,
-    }
-    if joined.recovered:
-        return {**welcome, "missed": len(joined.missed), "reservations": joined.reservations}
-    return {**welcome, "snapshot": joined.snapshot}
+    def overdue(self) -> None:
+        """Meet the deadline: of a connection that is closing, the last one."""
+        self.transport.abort()
 
+    # What subclasses do.
 
-def _go_live(viewer: Viewer, joined: recovery.Joined) -> None:
-    """Deliver what was missed, then what came while joining; no await in between, so nothing slips in."""
-    viewer.offset = joined.offset - len(joined.missed)
-    viewer.revisions = joined.revisions
-    for entry in joined.missed:
-        viewer.deliver(Frame(entry.packed, entry.offset))
-    for stock in joined.stocks:
-        viewer.send({"type": "stock.updated", **stock})
-    early, viewer.early = viewer.early, []
-    for frame in early:
-        viewer.deliver(frame)
+    def message(self, data: bytes, *, binary: bool) -> None:
+        """Take a whole message; text is valid UTF-8."""
+        raise NotImplementedError
 
+    def caught_up(self) -> None:
+        """Know that the peer has taken what waited."""
 
-def _seconds_left(identity: Identity) -> float:
-    return max(0.0, (identity.expires_at - now_ms()) / 1000)
+    def lost(self) -> None:
+        """Know that the connection is gone."""
 
+    # Private.
 
-async def _receive(websocket: WebSocket) -> tuple[bytes, bool]:
-    """Return the next message's bytes and whether it was binary; raises WebSocketDisconnect at the end."""
-    message = await websocket.receive()
-    if message["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(message.get("code", 1005))
-    text = message.get("text")
-    return (text.encode(), False) if text is not None else (message["bytes"], True)
+    def _reply(self, reply: bytes) -> None:
+        # A peer that sends pings without reading our answers would grow the buffer for as long as it likes.
+        if self.behind:
+            self.transport.abort()
+        else:
+            self.transport.write(reply)
 
+    def _ponged(self) -> None:
+        if self.pinged_at:
+            metrics.PING_SECONDS.observe(monotonic() - self.pinged_at)
+            self.pinged_at = 0.0
 
-async def _close(websocket: WebSocket, code: Close, text: str) -> None:
-    metrics.CLOSED.labels(str(int(code))).inc()
-    await websocket.close(code, close_reason(code, text, 1000 if code.reconnects else None))
+    def _ended(self) -> None:
+        """Hang up once the closing handshake is done, or the stream was no websocket's."""
+        if not self.closing:
+            self.closing = True
+            if self._parser.failed:
+                metrics.CLOSED.labels(str(self._parser.close_code)).inc()
+            else:
+                metrics.closed_by_peer(self._parser.close_code or GONE)
+        if not self.transport.is_closing():
+            self.transport.close()
+            self._timers.deadline(self, CLOSE_SECONDS)
+
+    def _dead(self) -> None:
+        if self.closing or self.behind:
+            self.transport.abort()
+            return
+        self.close(CLOSE_NO_PONG, "no pong", retry_after_ms=1000)
+        self.transport.close()

@@ -1,55 +1,240 @@
-"""uvicorn's websocket protocol with an end for peers that do not read.
+"""uvicorn's `ws=` protocol, for the time of a handshake: the app decides, then the connection is handed over.
 
-uvicorn answers pings and closes politely, which needs a peer that reads: one that only writes grows the buffer of
-unsent pongs, and one that has stopped keeps its socket for as long as the kernel tries. Here both are cut off.
+The usual upgrade request is answered here; anything else about it (RFC 6455 section 4.2, extensions, errors) is
+decided by the `websockets` library. What happens from the hand-over on is a `Socket`'s, which takes this object's
+place at the transport. Nothing stays behind: no task, no queue, no parser.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import binascii
+import zlib
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
-from server.errors import CLOSE_NO_PONG
+import structlog
+from websockets.datastructures import Headers
+from websockets.exceptions import NegotiationError
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.utils import accept_key
 
 if TYPE_CHECKING:
-    from starlette.websockets import WebSocket
-    from websockets.http11 import Request
+    from collections.abc import Callable, Sequence
 
-ABORT = "livedrop.abort"  # in the ASGI scope's extensions: end the connection at once
+    from starlette.types import Message
+    from uvicorn import Config
+    from uvicorn.server import ServerState
+    from websockets.extensions.base import Extension
+    from websockets.typing import ExtensionParameter
+
+    from server.gateway.front import Front
+    from server.gateway.socket import Socket
+
+HAND_OVER = "livedrop.hand_over"  # in the ASGI scope's extensions: call it with what makes the successor
+MAX_EARLY_BYTES = (
+    65_536  # what a client may send before its handshake is answered; more is no client's behaviour
+)
+VERSION = b"13"
+KEY_BYTES = 16
+
+log = structlog.get_logger(__name__)
 
 
-class Wire(WebSocketsSansIOProtocol):
-    """One connection's protocol; the app ends a stuck one through `abort`."""
+class Wire(asyncio.Protocol):
+    """One connection from its upgrade request to the app's decision. Goes with `Front` as uvicorn's `http=`."""
 
-    def handle_connect(self, event: Request) -> None:
-        """Hand the handshake to the app, with the way to end the connection beside it."""
-        super().handle_connect(event)
-        scope = getattr(self, "scope", None)  # absent where the handshake itself was refused
-        if scope is not None:
-            scope["extensions"][ABORT] = self.transport.abort
+    deflate = False
 
-    def handle_ping(self) -> None:
-        """Answer a ping, unless its sender does not take the answers."""
-        if self.writable.is_set():
-            super().handle_ping()
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        self._config = config
+        self._server = server_state
+        self._app_state = app_state
+        self._lost = asyncio.Event()
+        self._connects = True  # the app has not been told yet
+        self._agreed: list[tuple[bytes, bytes]] = []  # headers of the handshake's answer
+        self._compressed = False
+        self._answered = False
+        self._handed_over = False
+        self._early = b""
+        self._denial: Message = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection."""
+        self.transport = cast("asyncio.Transport", transport)  # uvicorn serves streams
+        connections: set[Any] = self._server.connections
+        connections.add(self)
+
+    def take_request(self, front: Front) -> None:
+        """Take the upgrade request that was parsed, and ask the app."""
+        if not self._agree(front):
+            return
+        scope = _scope(self._config, front, self._app_state)
+        scope["extensions"] = {"websocket.http.response": {}, HAND_OVER: self._hand_over}
+        task = asyncio.get_running_loop().create_task(self._run(scope))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what comes while the app decides: it is the successor's."""
+        if len(self._early) + len(data) <= MAX_EARLY_BYTES:
+            self._early += data
         else:
             self.transport.abort()
 
-    def keepalive_timeout(self) -> None:
-        """End a connection whose pong did not come: with a close frame if that can leave, else at once."""
-        if self.close_sent or not self.writable.is_set():
-            self.transport.abort()
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's name for what we need not know
+        """Tell the app, if it still waits."""
+        connections: set[Any] = self._server.connections
+        connections.discard(self)
+        self._lost.set()
+
+    def shutdown(self) -> None:
+        """End at once: uvicorn has no more time."""
+        self.transport.abort()
+
+    # The handshake.
+
+    def _agree(self, front: Front) -> bool:
+        """Find the answer to a good handshake; a bad one is refused here."""
+        values = dict(front.headers)
+        key = values.get(b"sec-websocket-key", b"")
+        usual = len(values) == len(front.headers) and values.get(b"sec-websocket-version") == VERSION
+        if usual and not self.deflate and _is_key(key):
+            self._agreed = [(b"Sec-WebSocket-Accept", accept_key(key.decode()).encode())]
+            return True
+        return self._agree_by_library(front)
+
+    def _agree_by_library(self, front: Front) -> bool:
+        fields = Headers()
+        for name, value in front.headers:
+            fields[name.decode("latin-1")] = value.decode("latin-1")
+        library = ServerProtocol(extensions=[SharedDeflate()] if self.deflate else None)
+        response = library.accept(Request(front.url.decode("latin-1"), fields))
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._answered = True
+            self.transport.write(response.serialize())
+            self.transport.close()
+            return False
+        self._compressed = bool(library.extensions)
+        for header in ("Sec-WebSocket-Accept", "Sec-WebSocket-Extensions"):
+            if header in response.headers:
+                self._agreed.append((header.encode(), response.headers[header].encode()))
+        return True
+
+    def _hand_over(self, make: Callable[[bool], Socket]) -> bool:
+        """Let what `make` returns take this connection over, now; it is told whether compression was agreed.
+
+        False where the connection has gone meanwhile.
+        """
+        if self._lost.is_set() or self.transport.is_closing():
+            return False
+        self._handed_over = True
+        connections: set[Any] = self._server.connections
+        connections.discard(self)
+        successor = make(self._compressed)
+        successor.take_over(self.transport, connections)
+        if self._early:  # in a turn of its own, but before anything else is read
+            asyncio.get_running_loop().call_soon(successor.data_received, self._early)
+        return True
+
+    # The app's side: ASGI 3.0 with the websocket denial response.
+
+    async def _run(self, scope: dict[str, Any]) -> None:
+        try:
+            await self._config.loaded_app(scope, self._receive, self._send)
+        except Exception:
+            log.exception("handshake.failed")
+        if not self._handed_over:
+            if not self._answered:
+                self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"Internal Server Error")
+            self.transport.close()
+
+    async def _receive(self) -> Message:
+        if self._connects:
+            self._connects = False
+            return {"type": "websocket.connect"}
+        await self._lost.wait()
+        return {"type": "websocket.disconnect", "code": 1006}
+
+    async def _send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self._accept(message)
+        elif kind == "websocket.http.response.start":
+            self._denial = message
+        elif kind == "websocket.http.response.body":
+            self._answer(self._denial["status"], self._denial["headers"], message.get("body", b""))
+        elif kind == "websocket.close":  # before the hand-over there is nothing to close but the handshake
+            self._answer(HTTPStatus.FORBIDDEN, [], b"")
+
+    def _accept(self, message: Message) -> None:
+        headers = [*self._server.default_headers, *message.get("headers", ()), *self._agreed]
+        if message.get("subprotocol"):
+            headers.append((b"Sec-WebSocket-Protocol", message["subprotocol"].encode()))
+        upgrade = [(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade")]
+        self._write(HTTPStatus.SWITCHING_PROTOCOLS, [*upgrade, *headers], b"")
+
+    def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        ending = [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
+        self._write(status, [*self._server.default_headers, *headers, *ending], body)
+
+    def _write(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        self._answered = True
+        if self.transport.is_closing():
             return
-        self.pong_timer = None
-        self.conn.fail(CLOSE_NO_PONG, "no pong")
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        self.transport.close()
+        line = f"HTTP/1.1 {status:d} {HTTPStatus(status).phrase}\r\n".encode()
+        self.transport.write(b"".join([line, *(b"%b: %b\r\n" % header for header in headers), b"\r\n", body]))
 
 
-def abort(websocket: WebSocket) -> None:
-    """End a websocket's connection at once, unsent bytes and all."""
-    end = websocket.scope["extensions"].get(ABORT)
-    if end is not None:
-        end()
+class SharedDeflate(ServerPerMessageDeflateFactory):
+    """Compression that is the same for every connection: no context takeover, and the whole window (RFC 7692)."""
+
+    def __init__(self) -> None:
+        super().__init__(server_no_context_takeover=True, client_no_context_takeover=True)
+
+    def process_request_params(
+        self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
+    ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
+        """Agree to an offer, unless it wants a smaller window than the shared frames use."""
+        answer, extension = super().process_request_params(params, accepted_extensions)
+        if extension.local_max_window_bits < zlib.MAX_WBITS:
+            raise NegotiationError("the frames are shared and use the whole window")
+        return answer, extension
+
+
+class DeflatingWire(Wire):
+    """A handshake that agrees to compression without context takeover where the client offers it."""
+
+    deflate = True
+
+
+def _is_key(key: bytes) -> bool:
+    """Whether this is base64 of 16 bytes, RFC 6455 section 4.1."""
+    try:
+        return len(binascii.a2b_base64(key, strict_mode=True)) == KEY_BYTES
+    except binascii.Error:
+        return False
+
+
+def _scope(config: Config, front: Front, app_state: dict[str, Any]) -> dict[str, Any]:
+    """Return the ASGI scope of a websocket handshake."""
+    raw_path, _, query = front.url.partition(b"?")
+    offered = [value for name, value in front.headers if name == b"sec-websocket-protocol"]
+    return {
+        "type": "websocket",
+        "asgi": {"version": config.asgi_version, "spec_version": "2.4"},
+        "http_version": "1.1",
+        "scheme": "wss" if front.scheme == "https" else "ws",
+        "server": front.server,
+        "client": front.client,
+        "root_path": config.root_path,
+        "path": config.root_path + unquote(raw_path.decode("ascii")),
+        "raw_path": config.root_path.encode() + raw_path,
+        "query_string": query,
+        "headers": front.headers,
+        "subprotocols": [name.strip() for value in offered for name in value.decode("latin-1").split(",")],
+        "state": app_state.copy(),
+    }

@@ -56,9 +56,9 @@ def negotiate(offered: list[str]) -> Codec | None:
     return next((known[name] for name in offered if name in known), None)
 
 
-def pack(message: Message) -> bytes:
-    """Return msgpack bytes."""
-    return bytes(msgpack.packb(message))
+def pack(value: Any) -> bytes:
+    """Return the msgpack bytes of a message or a part of one."""
+    return bytes(msgpack.packb(value))
 
 
 def unpack_event(data: bytes) -> Message:

@@ -100,12 +100,22 @@ KEYS: dict[str, Key] = {
     "buyers": Key(
         "ld:{{{show}}}:buyers", "hyperloglog", "checkout", Lifetime.SHOW, "distinct viewers who ordered"
     ),
+    "gateways": Key(
+        "ld:{{{show}}}:gateways",
+        "hash",
+        "gateway",
+        Lifetime.SHOW,
+        "process -> [end of its lease, ms, 0 once taken out; its last turn]",
+    ),
     "present": Key(
         "ld:{{{show}}}:present",
         "zset",
         "gateway",
         Lifetime.SHOW,
-        "viewer here now, by the end of the lease, ms",
+        "process and viewer here now, in the order of their names",
+    ),
+    "viewers": Key(
+        "ld:{{{show}}}:viewers", "hash", "gateway", Lifetime.SHOW, "viewer here now -> by how many processes"
     ),
     "restocks": Key(
         "ld:{{{show}}}:restocks",

@@ -43,7 +43,6 @@ POOL_CONNECTIONS = 64  # per client; whoever comes when all are busy waits
 POOL_WAIT_SECONDS = 2.0  # and after this long gets `unavailable`
 ANSWER_SECONDS = 5.0  # a command without an answer for so long has an unknown outcome
 CONNECT_SECONDS = 3.0
-HEALTH_CHECK_SECONDS = 5  # how often an idle subscriber is pinged
 
 REDIS_MINIMUM = (7, 0)
 VALKEY_MINIMUM = (7, 2)
@@ -82,12 +81,13 @@ def connect(url: str) -> Redis:
 
 
 def connect_subscriber(url: str) -> Redis:
-    """Return a client for pub/sub: it may wait for ever for the next message, and pings while it does.
+    """Return a client for pub/sub: it may wait for ever for the next message. Raises ValueError on a bad URL.
 
-    It does not reconnect by itself: who was away has missed messages and must read the log first.
-    Pings go out between reads, so read with `get_message(timeout=…)`. Raises ValueError on a bad URL.
+    It does not reconnect by itself: who was away has missed messages and must read the log first. Nor does it look
+    whether the connection still lives: who listens sends messages to themselves.
     """
-    return _client(url, socket_timeout=None, health_check_interval=HEALTH_CHECK_SECONDS)
+    # The older protocol, in which redis-py hands a message over as it came; of RESP3's it makes a text for its log.
+    return _client(url, socket_timeout=None, protocol=2)
 
 
 def _client(url: str, **settings: Any) -> Redis:

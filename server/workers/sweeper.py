@@ -1,4 +1,4 @@
-"""The clock's hand: lets lapsed reservations go, makes planned moves, resumes orders, retires ended shows.
+"""The clock's hand: lets lapsed reservations and lost viewers go, moves drops, resumes orders, retires ended shows.
 
 Any number of processes may run it: every step is one script, so two of them never do a thing twice. A show that
 fails is tried again in the next round and holds up nobody else's.
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 RESUME_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
+RECOUNT_SECONDS = 5.0
 AT_ONCE = 8  # shows looked after at the same time: one whose provider hangs delays no other
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,7 @@ class Sweeper:
             tasks.create_task(_for_ever(self._pause, self._due, self._tick))
             tasks.create_task(_for_ever(RESUME_SECONDS, self._shows.active, self._checkout.resume))
             tasks.create_task(_for_ever(RETIRE_SECONDS, self._shows.active, self._retire))
+            tasks.create_task(_for_ever(RECOUNT_SECONDS, self._shows.active, self._shows.recount))
 
     async def _retire(self, show: str) -> None:
         """Retire an ended show once the ledger has all of its log; ended first, so that nothing comes after."""

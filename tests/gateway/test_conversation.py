@@ -152,6 +152,7 @@ async def test_numbers_add_up_in_every_message(stage: Stage) -> None:
         await asyncio.gather(*(stage.reserve(buyer, drop, 2) for buyer in buyers))
         await stage.move(drop, "restock", quantity=5)
         await viewer.until(lambda seen: (seen.stock.get(drop) or {}).get("held") == 20)
+        await viewer.event("drop.restocked")
         shown = [
             numbers
             for message in viewer.messages

@@ -27,7 +27,7 @@ def declared(requirements: list[str]) -> set[str]:
     return {re.split(r"[\[><=;~! ]", requirement)[0].lower() for requirement in requirements}
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-bench.lock"])
 def test_every_line_is_a_pin(lock: str) -> None:
     """A lock holds pins alone: no address, no option, no range."""
     assert len(pins(lock)) > 20
@@ -38,14 +38,26 @@ def test_what_is_declared_is_pinned() -> None:
     runtime = declared(PROJECT["project"]["dependencies"])
     tools = declared(PROJECT["dependency-groups"]["dev"])
     assert runtime <= set(pins("requirements.lock"))
+    peers = declared(PROJECT["dependency-groups"]["bench"])
     assert runtime | tools <= set(pins("requirements-dev.lock"))
+    assert runtime | peers <= set(pins("requirements-bench.lock"))
 
 
-def test_the_two_locks_agree() -> None:
-    """What runs is what is tested: each pin to run with stands among those to develop with."""
+def test_the_locks_agree() -> None:
+    """What runs is what is tested and measured: each pin to run with stands in the other locks too."""
     assert pins("requirements.lock").items() <= pins("requirements-dev.lock").items()
+    assert pins("requirements.lock").items() <= pins("requirements-bench.lock").items()
 
 
-def test_the_tools_stay_out_of_what_runs() -> None:
-    """The lock to run with holds none of the tools for tests and checks."""
-    assert not declared(PROJECT["dependency-groups"]["dev"]) & set(pins("requirements.lock"))
+def test_the_peers_change_no_tool() -> None:
+    """What the benchmarks add is added: no package has another version for them than for the tests."""
+    tools, peers = pins("requirements-dev.lock"), pins("requirements-bench.lock")
+    assert {name: peers[name] for name in tools.keys() & peers} == {
+        name: tools[name] for name in tools.keys() & peers
+    }
+
+
+@pytest.mark.parametrize("group", ["dev", "bench"])
+def test_what_does_not_run_stays_out_of_what_runs(group: str) -> None:
+    """The lock to run with holds none of the tools for tests and checks, and none of the benchmarks' peers."""
+    assert not declared(PROJECT["dependency-groups"][group]) & set(pins("requirements.lock"))

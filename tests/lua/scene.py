@@ -174,6 +174,12 @@ class Scene:
         assert (await self.run("hold_finalize", order=order))["outcome"] == "finalized"
         return order
 
+    async def visited(self, *viewers: str) -> None:
+        """Let viewers come to a process that was not heard of before."""
+        first = {"gateway": ids.new_gateway(), "turn": 1, "lease_ms": LEASE_MS, "most": len(viewers)}
+        answer = await self.run("viewer_present", here=list(viewers), left=[], **first)
+        assert answer["outcome"] == "counted", answer
+
     async def lapsed(self, *reservations: str) -> None:
         """Let deadlines pass; a sweep lets the units go."""
         await let_lapse(self.client, self.show, *reservations)

@@ -24,8 +24,7 @@ OUTCOME = re.compile(r"\banswer\('([a-z-]+)'")
 # Outcomes that no caller has to tell apart, and why.
 UNREAD = {
     "early": "the clock comes again in the next round",
-    "snapshot": "the answer has a snapshot, or it has none",
-    "recovered": "the answer has a snapshot, or it has none",
+    "joined": "what is not not-found",
     "swept": "the only outcome",
     "leased": "the only outcome",
     "settled": "the only outcome",

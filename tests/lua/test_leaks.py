@@ -21,7 +21,7 @@ async def sold_out_show(scene: Scene) -> None:
     order = await scene.sold(await scene.held(drop))
     await scene.run("order_settle", order=order, viewer="ann", view={})
     await scene.held(drop, "bob")
-    await scene.run("viewer_present", here=["ann"], left=[], lease_ms=1000)
+    await scene.visited("ann")
 
 
 async def test_a_show_that_workers_look_after_has_no_leaks(scene: Scene, valkey: Embedded) -> None:

@@ -1,4 +1,4 @@
-"""show_join: where the log stands, with what was missed or the full picture."""
+"""show_join: where a show stands, with the full picture where it is asked for, and with what is each viewer's own."""
 
 from __future__ import annotations
 
@@ -7,85 +7,75 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from server.store.answers import unpacked
-from tests.lua.scene import LOG_LENGTH
-from tests.lua.told import read_log, top_of
 
 if TYPE_CHECKING:
     from tests.lua.scene import Scene
 
+Reply = tuple[dict[str, Any], list[list[dict[str, Any]]]]
 
-async def joined(scene: Scene, epoch: str = "", since: int = 0) -> tuple[dict[str, Any], list[bytes]]:
-    """Join as ann; assert that joining writes nothing; return the answer and the missed events."""
+
+async def joined(scene: Scene, *viewers: str, snapshot: bool = True) -> Reply:
+    """Join; assert that joining writes and tells nothing; return the answer and each viewer's reservations."""
     before = await scene.dump()
     async with scene.watched() as told:
         reply = await scene.scripts.run(
-            "show_join", {"show": scene.show}, viewer="ann", epoch=epoch, since=since
+            "show_join", {"show": scene.show}, viewers=list(viewers), snapshot=int(snapshot)
         )
     assert told.nothing
     assert await scene.dump() == before
-    return unpacked(reply[0]), list(reply[2:])
+    return unpacked(reply[0]), [unpacked(each) for each in reply[2:]]
 
 
-async def test_snapshot(scene: Scene) -> None:
-    """A new viewer gets the show, the drops with their numbers, their own reservations, and the viewer count."""
+async def test_the_full_picture(scene: Scene) -> None:
+    """Whoever is new gets the show, the drops with their numbers, and the viewer count."""
     drop = await scene.opened(5)
-    mine = await scene.held(drop, "ann", 2)
-    await scene.held(drop, "bob")
-    await scene.run("viewer_present", here=["ann", "bob"], left=[], lease_ms=60_000)
-    answer, missed = await joined(scene)
+    await scene.held(drop, "bob", 2)
+    await scene.client.hset(scene.key("figures"), "viewers", "2")
+    answer, _own = await joined(scene, "ann")
     snapshot = answer["snapshot"]
-    assert (answer["outcome"], answer["epoch"], answer["offset"], missed) == ("snapshot", "first", 3, [])
-    assert (snapshot["show"]["status"], snapshot["viewers"], snapshot["waitlist"]) == ("live", 2, [])
+    assert (answer["outcome"], answer["epoch"], answer["offset"]) == ("joined", "first", 3)
+    assert (snapshot["show"]["status"], snapshot["viewers"], answer["viewers"]) == ("live", 2, 2)
     numbers = [snapshot["drops"][0][name] for name in ("id", "available", "held", "sold", "quantity")]
-    assert numbers == [drop, 2, 3, 0, 5]
-    assert [(own["id"], own["quantity"], own["state"]) for own in snapshot["reservations"]] == [
-        (mine, 2, "held")
-    ]
+    assert numbers == [drop, 3, 2, 0, 5]
     assert answer["server_time_at"] <= await scene.now()
 
 
-@pytest.mark.parametrize("since", range(5))
-async def test_recovered(scene: Scene, since: int) -> None:
-    """Who knows the epoch gets exactly the bytes of the log after their offset, none where they are at its top."""
-    drop = await scene.opened()
-    await scene.moved("drop_pause", drop=drop)
-    answer, missed = await joined(scene, "first", since)
-    assert (answer["outcome"], answer["offset"], "snapshot" in answer) == ("recovered", 4, False)
-    assert missed == [packed for offset, packed in await read_log(scene.client, scene.show) if offset > since]
-
-
-async def test_recovered_with_the_newest_numbers(scene: Scene) -> None:
-    """A returning viewer gets every drop's numbers, which no event of the log would bring, and their reservations."""
+async def test_the_numbers_alone(scene: Scene) -> None:
+    """Where nobody needs the picture, every drop's numbers are told, which no event of the log would bring."""
     first, second = await scene.opened(5), await scene.opened(7)
-    mine = await scene.held(second, "ann", 3)
-    answer, _missed = await joined(scene, "first", 5)
-    stocks = {stock["drop_id"]: (stock["available"], stock["held"]) for stock in answer["stocks"]}
-    assert stocks == {first: (5, 0), second: (4, 3)}
-    assert [own["id"] for own in answer["reservations"]] == [mine]
+    await scene.held(second, "ann", 3)
+    for snapshot in (False, True):
+        answer, _own = await joined(scene, "ann", snapshot=snapshot)
+        assert (("snapshot" in answer), answer["viewers"]) == (snapshot, 0)
+        stocks = {stock["drop_id"]: stock for stock in answer["stocks"]}
+        assert (stocks[first]["available"], stocks[second]["available"], stocks[second]["held"]) == (5, 4, 3)
+        assert stocks[second]["revision"] == await scene.revision(second)
 
 
-@pytest.mark.parametrize(("epoch", "since"), [("another", 2), ("first", 5)])
-async def test_another_life_of_the_log(scene: Scene, epoch: str, since: int) -> None:
-    """Another epoch, or an offset that the log has not reached, starts over."""
-    drop = await scene.opened()
-    await scene.moved("drop_pause", drop=drop)
-    assert (await joined(scene, epoch, since))[0]["outcome"] == "snapshot"
+@pytest.mark.parametrize("snapshot", [True, False])
+async def test_everybody_gets_their_own_reservations(scene: Scene, *, snapshot: bool) -> None:
+    """In the order of the viewers asked for, oldest first, each only their own, none for who has none."""
+    mugs, lamps = await scene.opened(9), await scene.opened(9, sku="LAMP")
+    anns = [await scene.held(mugs, "ann"), await scene.held(lamps, "ann", 2)]
+    bobs = [await scene.held(lamps, "bob")]
+    await scene.run("hold_release", reservation=anns[0], viewer="ann")
+    _answer, own = await joined(scene, "bob", "carl", "ann", "bob", snapshot=snapshot)
+    assert [[each["id"] for each in mine] for mine in own] == [bobs, [], anns, bobs]
+    shown = [(each["sku"], each["drop"], each["quantity"], each["state"]) for each in own[2]]
+    assert shown == [("MUG", mugs, 1, "released"), ("LAMP", lamps, 2, "held")]
 
 
-async def test_a_log_that_was_trimmed(scene: Scene) -> None:
-    """The log keeps its newest events; who is further behind by one starts over, who is not recovers all."""
-    await scene.live()
-    for _ in range(LOG_LENGTH // 2 + 5):
-        await scene.moved("show_pause")
-        await scene.moved("show_resume")
-    assert len(await read_log(scene.client, scene.show)) == LOG_LENGTH
-    top = await top_of(scene.client, scene.show)
-    answer, missed = await joined(scene, "first", top - LOG_LENGTH)
-    assert (answer["outcome"], len(missed)) == ("recovered", LOG_LENGTH)
-    answer, missed = await joined(scene, "first", top - LOG_LENGTH - 1)
-    assert (answer["outcome"], missed) == ("snapshot", [])
+async def test_more_reservations_than_one_command_takes(scene: Scene) -> None:
+    """128 viewers with nine reservations each: every list is whole, and each record stands under its own id."""
+    drop = await scene.opened(128 * 45)
+    viewers = [f"viewer-{number}" for number in range(128)]
+    held = {
+        viewer: [(await scene.held(drop, viewer, most), most) for most in range(1, 10)] for viewer in viewers
+    }
+    _answer, own = await joined(scene, *viewers, snapshot=False)
+    assert [[(each["id"], each["quantity"]) for each in mine] for mine in own] == list(held.values())
 
 
 async def test_not_found(scene: Scene) -> None:
     """A show that is not there cannot be joined."""
-    assert await joined(scene) == ({"outcome": "not-found"}, [])
+    assert await joined(scene, "ann", "bob") == ({"outcome": "not-found"}, [])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 import pytest
 
-from server.eventlog.recovery import join
+from server.store.answers import unpacked
 
 if TYPE_CHECKING:
     from tests.lua.scene import Scene
@@ -28,9 +28,8 @@ async def test_moved(scene: Scene, products: tuple[Any, ...]) -> None:
         await scene.moved("show_pin", products=packed(*products))
     assert told.kinds == ["product.pinned"]
     assert told.events[0]["products"] == list(products)
-    snapshot = (await join(scene.scripts, scene.show, "ann", "", 0)).snapshot
-    assert snapshot is not None
-    assert snapshot["pinned"] == list(products)
+    reply = await scene.scripts.run("show_join", {"show": scene.show}, viewers=["ann"], snapshot=1)
+    assert unpacked(reply[1]) == list(products)
 
 
 async def test_not_found(scene: Scene) -> None:

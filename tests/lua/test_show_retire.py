@@ -19,7 +19,7 @@ async def test_retired(scene: Scene) -> None:
     drop = await scene.opened(5)
     order = await scene.sold(await scene.held(drop, "ann"))
     await scene.moved("drop_restock", drop=drop, quantity=1, most=99, operation="more")
-    await scene.run("viewer_present", here=["ann"], left=[], lease_ms=60_000)
+    await scene.visited("ann")
     await scene.run("reaction_add", added={"heart": 2}, most=16)
     await scene.run("order_settle", order=order, viewer="ann", view={"id": order})
     await scene.moved("show_end")

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from server.app import keep_running
+from server.gateway.presence import Presence
 from server.inventory.holds import Held
 from server.ledger.tables import drops
 from server.store.keys import key
@@ -105,3 +106,20 @@ async def test_an_ended_show_is_retired_after_its_last_event_is_recorded(house: 
         lambda connection: connection.execute(select(drops).where(drops.c.id == drop)).one()
     )
     assert (row.status, row.quantity) == ("closed", 15)
+
+
+async def test_viewers_of_a_process_that_died_leave_the_count(house: House) -> None:
+    """No process follows the show any more: the sweeper lets them go when the lease of the dead one has ended."""
+    show = await live_show(house)
+    dead = Presence(house.scripts, lease_ms=50)
+    for number in range(600):
+        dead.came(show, f"viewer-{number}")
+    await dead.tell()
+    assert (await house.shows.figures(show))["viewers"] == 600
+
+    async def gone() -> bool:
+        await house.shows.recount(show)
+        return bool((await house.shows.figures(show))["viewers"] == 0)
+
+    await wait_for(gone, "they are gone")
+    assert (await house.shows.figures(show))["peak_viewers"] == 600

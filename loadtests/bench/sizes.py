@@ -1,0 +1,34 @@
+"""How much each part measures: all of it, or a quick look that shows that everything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIX_BLOCKS = 7  # a live mix takes so many times the seconds of another block
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Counts and seconds of a run."""
+
+    viewers: int = 2_000  # who are told: the fan-out and the live mix, of each way
+    crowd: int = 10_000  # who are told once, come back, and weigh something
+    talkers: int = 500  # connections with one message under way each
+    buyers: int = 100  # connections that reserve
+    blocks: int = 3  # times that each way gets its turn
+    seconds: float = 1.5  # of a block that ends by time
+    events: int = 16  # per block of the fan-out
+
+    @property
+    def weighed(self) -> list[int]:
+        """The numbers of idle viewers whose memory is measured."""
+        return [self.crowd // 10, self.crowd // 2, self.crowd, self.crowd * 3 // 2]
+
+    @property
+    def mix_seconds(self) -> float:
+        """The length of a live mix: 10 s where nothing else is said."""
+        return round(self.seconds * MIX_BLOCKS)
+
+
+FULL = Sizes()
+QUICK = Sizes(viewers=300, crowd=1_000, talkers=100, buyers=20, blocks=1, seconds=0.5, events=8)

@@ -1,0 +1,1 @@
+"""Ten thousand viewers of one show on one machine: nothing missed, nothing twice, nobody slowed by the stuck."""

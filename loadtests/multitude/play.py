@@ -1,0 +1,256 @@
+"""The play: a multitude arrives; rounds with and without stalled viewers take turns; all are dropped and return."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loadtests.bench.meter import cpu_seconds, resident_bytes
+from loadtests.multitude.company import company
+from loadtests.multitude.outcome import Expected, Outcome, Round, Storm, missing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from loadtests.multitude.company import Company
+    from loadtests.multitude.figures import Census
+    from loadtests.multitude.outcome import Plan
+    from loadtests.multitude.scene import Scene
+
+    Say = Callable[[str], None]
+
+ARRIVAL_SECONDS = 60.0  # beyond the planned ones
+SLEEPERS_SECONDS = 0.5  # for those who stall to come anew
+OTHERS_SECONDS = 1.0  # for those who stay
+EVENT_SECONDS = 30.0  # for one event to reach all readers
+SETTLE_SECONDS = 30.0  # until everybody has everything; whoever has not then is evidence
+POLL_SECONDS = 0.005
+LOOK_SECONDS = 0.1  # between looks at the server's memory, and at a group
+WARM_UP_EVENTS = 5
+MS = 1_000_000
+
+
+class PlayError(Exception):
+    """The play cannot go on, because the server does not do its part; the sentence says which."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """The server's resident bytes when looking began, and the most since."""
+
+    before: int
+    peak: int
+
+
+class Play:
+    """One run: `scene` is the show, `crowd` its viewers: first those who stall, then readers, then the others."""
+
+    def __init__(self, scene: Scene, crowd: Company, plan: Plan, say: Say) -> None:
+        self.scene = scene
+        self.crowd = crowd
+        self.plan = plan
+        self.say = say
+        self.sleepers = range(plan.stalled)
+        self.readers = range(plan.stalled, plan.viewers)
+        self.viewers = range(plan.viewers)
+        self.others = range(plan.viewers, plan.viewers + plan.others)
+
+    async def run(self, outcome: Outcome) -> None:
+        """Play it all, writing down what comes out as it comes. Raises PlayError where it cannot go on."""
+        plan = self.plan
+        self.say(f"{plan.viewers:,} viewers come, within {plan.arrival_seconds:g} s …")
+        await self.arrive()
+        for number in range(plan.repetitions):
+            for stalling in (False, True) if number % 2 == 0 else (True, False):
+                who = f"{plan.stalled} of them stalled" if stalling else "all of them reading"
+                self.say(f"{plan.events} events and {plan.changes:,} stock changes, {who} …")
+                outcome.rounds.append(await self.round(stalling=stalling))
+        self.say(f"All {plan.viewers:,} are dropped and return within {plan.return_seconds:g} s …")
+        outcome.storm = await self.storm()
+
+    async def arrive(self) -> None:
+        """Let all come, and write a few events that nobody measures."""
+        plan, tokens = self.plan, self.scene.tokens
+        await self.crowd.enlist(tokens("sleeper", plan.stalled), narrow=True)
+        await self.crowd.enlist(tokens("reader", plan.viewers - plan.stalled))
+        await self.crowd.enlist(tokens("other", plan.others))
+        await self.crowd.arrive(self.viewers, plan.arrival_seconds)
+        await self._all_here(self.viewers)
+        await self.crowd.keep_time(self.viewers)
+        await self._events(WARM_UP_EVENTS, len(self.viewers), self.plan.event_bytes)
+
+    async def round(self, *, stalling: bool) -> Round:
+        """Write events and change the stock, while the sleepers read or do not; then they read on.
+
+        They come anew before every round: to a connection that has read for a while the kernel sends megabytes
+        ahead, and its stalling would cost the server nothing.
+        """
+        plan, pids = self.plan, (self.scene.pid, self.crowd.pid)
+        await self.crowd.vanish(self.sleepers)
+        await self.crowd.arrive(self.sleepers, SLEEPERS_SECONDS)
+        await self._all_here(self.sleepers)
+        await self.crowd.keep_time(self.readers)
+        async with self._watching() as memory:
+            if stalling:
+                await self.crowd.stall(self.sleepers)
+            began = [cpu_seconds(pid) for pid in pids]
+            asked = await self._events(plan.events, len(self.readers), plan.event_bytes)
+            used = [cpu_seconds(pid) - before for pid, before in zip(pids, began, strict=True)]
+            burst = await self.scene.burst(plan.changes)
+            expected = Expected(self.scene.offset, burst.final)
+            readers = await self._settle(self.readers, expected)
+        await self.crowd.resume(self.sleepers)
+        sleepers = await self._wake(expected)
+        await self.scene.check()
+        return Round(
+            stalling=stalling,
+            expected=expected,
+            readers=readers,
+            sleepers=sleepers,
+            deliveries=await self.crowd.deliveries(asked),
+            last_value_ms=max(0, readers.stock_at - burst.ended_at) / MS,
+            burst_seconds=burst.seconds,
+            cpu_micros=1e6 * used[0] / (plan.events * plan.viewers),
+            audience_micros=1e6 * used[1] / (plan.events * plan.viewers),
+            resident_before=memory.before,
+            resident_peak=memory.peak,
+        )
+
+    async def storm(self) -> Storm:
+        """Cut all viewers off at once and let them return, while events go on and others stay.
+
+        The stock changes once, when nobody of them is there to hear of it: they must be told all the same.
+        """
+        plan, crowd = self.plan, self.crowd
+        everybody = range(plan.viewers + plan.others)
+        await crowd.arrive(everybody, OTHERS_SECONDS)
+        await self._all_here(everybody)
+        await crowd.keep_time(self.others)
+        size = plan.return_event_bytes
+        before = await crowd.deliveries(await self._events(plan.events, len(self.others), size))
+        book = await crowd.book()
+        began = time.monotonic()
+        await crowd.vanish(self.viewers)
+        stock = (await self.scene.burst(1)).final
+        await crowd.arrive(self.viewers, plan.return_seconds)
+        async with self._writing() as asked:
+            await self._all_here(self.viewers)
+            seconds = time.monotonic() - began
+        expected = Expected(self.scene.offset, stock)
+        viewers = await self._settle(self.viewers, expected)
+        others = await self._settle(self.others, expected)
+        await self.scene.check()
+        after = await crowd.book()
+        return Storm(
+            expected=expected,
+            viewers=viewers,
+            others=others,
+            recovered=after.recovered - book.recovered,
+            pictures=after.pictures - book.pictures,
+            refused=after.refused - book.refused,
+            seconds=seconds,
+            before=before,
+            during=await crowd.deliveries(asked),
+        )
+
+    async def _events(self, count: int, audience: int, size: int) -> dict[int, int]:
+        """Write events, each when all of the timed have the one before; return when which offset was asked for."""
+        asked = {}
+        for _ in range(count):
+            asked_at = await self.scene.pin(size)
+            asked[self.scene.offset] = asked_at
+            await self._reaches(self.scene.offset, audience)
+            await asyncio.sleep(self.plan.pause_seconds)
+        return asked
+
+    async def _reaches(self, offset: int, audience: int) -> None:
+        deadline = time.monotonic() + EVENT_SECONDS
+        while (count := await self.crowd.delivered(offset)) < audience:
+            if time.monotonic() > deadline:
+                raise PlayError(f"Event {offset} reached {count} of {audience} in {EVENT_SECONDS:.0f} s.")
+            await asyncio.sleep(POLL_SECONDS)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[dict[int, int]]:
+        """Write an event every now and then until the end of the block; give when which offset was asked for."""
+        asked: dict[int, int] = {}
+
+        async def write() -> None:
+            asked_at = await self.scene.pin(self.plan.return_event_bytes)
+            asked[self.scene.offset] = asked_at
+
+        async with repeated(write, self.plan.return_events_every):
+            yield asked
+
+    @asynccontextmanager
+    async def _watching(self) -> AsyncIterator[Memory]:
+        """Watch the server's memory until the end of the block."""
+        before = resident_bytes(self.scene.pid)
+        memory = Memory(before, before)
+
+        async def look() -> None:
+            memory.peak = max(memory.peak, resident_bytes(self.scene.pid))
+
+        async with repeated(look, LOOK_SECONDS):
+            yield memory
+
+    async def _all_here(self, group: Sequence[int]) -> None:
+        """Wait until a group is connected and welcomed. Raises PlayError."""
+        deadline = time.monotonic() + self.plan.arrival_seconds + ARRIVAL_SECONDS
+        while (census := await self.crowd.census(group)).here < census.size:
+            if time.monotonic() > deadline:
+                raise PlayError(f"{census.here} of {census.size} came; closed: {dict(census.closes)}.")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _settle(self, group: Sequence[int], expected: Expected) -> Census:
+        """Wait until a group has everything, or long enough; return how it stands then."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while missing("", census := await self.crowd.census(group), expected):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        return census
+
+    async def _wake(self, expected: Expected) -> Census:
+        """Wait until those who had stalled have read on and have everything, or were closed; or long enough."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while missing("", census := await self.crowd.census(self.sleepers), expected, whole=False):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        return census
+
+
+@asynccontextmanager
+async def repeated(act: Callable[[], Awaitable[None]], every: float) -> AsyncIterator[None]:
+    """Do something over and over, with pauses in seconds, until the end of the block; then once more."""
+    ended = asyncio.Event()
+
+    async def repeat() -> None:
+        while not ended.is_set():
+            await act()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), every)
+        await act()
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        ended.set()
+        await task
+
+
+async def perform(scene: Scene, plan: Plan, say: Say) -> Outcome:
+    """Play it all, or up to the point where it cannot go on. Raises SceneError, CompanyError."""
+    outcome = Outcome(plan)
+    with company(scene.url, scene.show) as crowd:
+        try:
+            await Play(scene, crowd, plan, say).run(outcome)
+        except PlayError as error:
+            outcome.stopped = str(error)
+        outcome.book = await crowd.book()
+    return outcome

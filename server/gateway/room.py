@@ -1,0 +1,140 @@
+"""One show on one process: who is there, where its log stands, its recent past, and its newest live numbers."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from server.gateway.frames import Shared
+from server.protocol.codec import pack
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from server.eventlog.recovery import Look
+    from server.eventlog.stream import Entry, Place
+    from server.gateway.viewer import Viewer
+    from server.gateway.welcome import Welcome
+    from server.protocol.commands import Since
+    from server.protocol.session import RateLimit
+
+STOCK = "s"  # the kind of live number that carries a revision; its name is followed by the drop's id
+VIEWERS = "c"
+GOLDEN = 0.6180339887498949  # turning by the golden ratio comes by everybody, far from where it was last
+
+
+class Person:
+    """One viewer of a show, with all their sockets on this process and the one limit that these share."""
+
+    __slots__ = ("limit", "sockets", "subject")
+
+    def __init__(self, subject: str, limit: RateLimit) -> None:
+        self.subject = subject
+        self.limit = limit
+        self.sockets: tuple[Viewer, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether one of the sockets is a viewer's: hosts and moderators are no audience."""
+        return any(socket.counts for socket in self.sockets)
+
+
+class Room:
+    """A show's viewers here and what they are owed.
+
+    Bounds: `history_bytes` of events, and `history_length` of them, the oldest leave; one live number per name;
+    `arriving` and `people` by the connections that the process takes.
+    """
+
+    def __init__(self, show: str, history_bytes: int, history_length: int) -> None:
+        self.show = show
+        self.people: dict[str, Person] = {}
+        self.viewers: set[Viewer] = set()  # those who are live: they get everything from here on
+        self.arriving: list[tuple[Viewer, Since | None]] = []  # until the show is followed
+        self.followed = False
+        self.place: Place | None = None
+        self.latest: dict[str, Shared] = {}  # the newest of every live number
+        self.outbox: list[Shared] = []  # events that wait for the delivery round under way
+        self.fresh: dict[str, Shared] = {}  # live numbers that wait for the next flush
+        self.welcome: Welcome | None = None  # of the newest look, shared by all who joined with it
+        self.delivery: asyncio.Task[None] | None = None
+        self.flush: asyncio.TimerHandle | None = None
+        self.flush_due = False
+        self.flushed_at = 0.0
+        self.round_seconds = 0.0  # how long the newest round took
+        self._history: deque[Shared] = deque(maxlen=history_length)
+        self._history_bytes = 0
+        self._most_bytes = history_bytes
+        self._turn = 0.0
+
+    def begin(self, place: Place, tail: list[Entry]) -> None:
+        """Stand at a place of the log, with these newest events before it; what was known before counts no more."""
+        self.place = place
+        self.outbox.clear()
+        self._history.clear()
+        self._history_bytes = 0
+        for entry in tail:
+            self._remember(Shared(entry.packed, entry.offset))
+
+    def advance(self, place: Place, event: Shared) -> None:
+        """Take the log's next event."""
+        self.place = place
+        self._remember(event)
+        self.outbox.append(event)
+
+    def reaches(self, offset: int) -> bool:
+        """Whether all events after this offset are remembered."""
+        assert self.place is not None  # noqa: S101  a followed show that exists has one
+        first = self._history[0].offset if self._history else self.place.offset + 1
+        return first <= offset + 1
+
+    def after(self, offset: int) -> list[Shared]:
+        """Return the remembered events after an offset, oldest first."""
+        assert self.place is not None  # noqa: S101  a followed show that exists has one
+        count = self.place.offset - offset
+        return list(self._history)[-count:] if count > 0 else []
+
+    def take(self, kind: str, name: str, packed: bytes) -> bool:
+        """Keep a live number as the newest of its name; False where a newer one is known."""
+        shared = Shared(packed, name=kind + name)
+        known = self.latest.get(shared.name)
+        if kind == STOCK and known is not None and known.message["revision"] >= shared.message["revision"]:
+            return False
+        self.latest[shared.name] = self.fresh[shared.name] = shared
+        return True
+
+    def stocks(self, look: Look) -> list[Shared]:
+        """Return the newest numbers of every drop: the look's own, or newer ones that came meanwhile."""
+        frames = []
+        for stock in look.stocks:
+            known = self.latest.get(STOCK + stock["drop_id"])
+            if known is None or known.message["revision"] < stock["revision"]:
+                known = Shared(pack({"type": "stock.updated", **stock}), name=STOCK + stock["drop_id"])
+            frames.append(known)
+        return frames
+
+    def newer(self, look: Look) -> list[Shared]:
+        """Return the live numbers that are newer than a look's snapshot."""
+        told = {STOCK + stock["drop_id"]: stock["revision"] for stock in look.stocks}
+        viewers = (look.snapshot or {}).get("viewers")
+        return [
+            shared
+            for name, shared in self.latest.items()
+            if (name in told and shared.message["revision"] > told[name])
+            or (name == VIEWERS and shared.message["count"] != viewers)
+        ]
+
+    def in_turn(self) -> list[Viewer]:
+        """Return the viewers, starting each time with another one: nobody is always first."""
+        viewers = list(self.viewers)
+        self._turn = (self._turn + GOLDEN) % 1.0
+        first = int(self._turn * len(viewers))
+        return viewers[first:] + viewers[:first]
+
+    def _remember(self, event: Shared) -> None:
+        if len(self._history) == self._history.maxlen:
+            self._history_bytes -= len(self._history.popleft().packed)
+        self._history.append(event)
+        self._history_bytes += len(event.packed)
+        while self._history_bytes > self._most_bytes:
+            self._history_bytes -= len(self._history.popleft().packed)

@@ -1,0 +1,396 @@
+"""Joining, returning and leaving as the hub merges them: what the look saw, what the ear told, in whatever order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.client import ClientProtocol
+from websockets.frames import Frame
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from server.errors import Code, Problem, unavailable
+from server.eventlog.recovery import Look
+from server.eventlog.stream import Entry, Place
+from server.gateway.frames import Format, Shared
+from server.gateway.hub import Hub
+from server.protocol.codec import pack, unpack_event
+from server.protocol.commands import Since
+from server.settings import Settings
+from tests.waiting import wait_for
+
+SHOW = "sh_1"
+EMPTY = b"\x90"
+
+
+class Guest:
+    """A viewer who keeps what it is sent."""
+
+    def __init__(self, *, counts: bool = True) -> None:
+        self.show = SHOW
+        self.form = Format.MSGPACK
+        self.counts = counts
+        self.offset = -1
+        self.behind = self.closing = self.owed = False
+        self.room: Any = None
+        self.person: Any = None
+        self.transport: Any = self
+        self.data = b""
+        self.private: list[bytes] = []
+        self.refused: Problem | None = None
+
+    @property
+    def subject(self) -> str:
+        return str(self.person.subject)
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def tell(self, data: bytes) -> None:
+        self.private.append(data)
+
+    def welcome(self, *frames: bytes, offset: int) -> None:
+        assert self.offset == -1, "welcomed twice"
+        self.offset = offset
+        self.data += b"".join(frames)
+
+    def refuse(self, problem: Problem) -> None:
+        self.refused, self.closing = problem, True
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        client = ClientProtocol(parse_uri("ws://127.0.0.1/"), state=State.OPEN)
+        client.receive_data(self.data)
+        return [
+            unpack_event(bytes(each.data)) for each in client.events_received() if isinstance(each, Frame)
+        ]
+
+    @property
+    def offsets(self) -> list[int]:
+        return [message["offset"] for message in self.told if message["type"] == "drop.paused"]
+
+
+class Looks:
+    """Stands in for `Joins`: answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, bool, Any]] = []
+
+    def ask(self, _show: str, viewer: str, *, snapshot: bool, then: Any) -> None:
+        self.asked.append((viewer, snapshot, then))
+
+    def answer(self, look: Look | Problem) -> list[bool]:
+        asked, self.asked = self.asked, []
+        for _viewer, _snapshot, then in asked:
+            then(look, EMPTY if isinstance(look, Look) else b"")
+        return [snapshot for _viewer, snapshot, _then in asked]
+
+
+class Presences:
+    """Stands in for `Presence`: keeps who is here."""
+
+    def __init__(self) -> None:
+        self.here: list[str] = []
+
+    def came(self, _show: str, viewer: str) -> None:
+        self.here.append(viewer)
+
+    def left(self, _show: str, viewer: str) -> None:
+        self.here.remove(viewer)
+
+
+class Ear:
+    """Stands in for `Live`: following begins at a place with a tail, or fails."""
+
+    def __init__(self, hub: Hub, place: Place, tail: list[Entry]) -> None:
+        self.hub, self.place, self.tail = hub, place, tail
+        self.problem: Problem | None = None
+        self.left: list[str] = []
+
+    async def follow(self, show: str) -> None:
+        if self.problem is not None:
+            raise self.problem
+        self.hub.began(show, self.place, self.tail)
+
+    async def leave(self, show: str) -> None:
+        self.left.append(show)
+
+
+def entry(offset: int, size: int = 0) -> Entry:
+    """Return the event at an offset."""
+    return Entry(offset, pack({"type": "drop.paused", "offset": offset, "fill": "x" * size}))
+
+
+def stock(revision: int, drop: str = "d") -> dict[str, Any]:
+    """Return a drop's numbers."""
+    return {"drop_id": drop, "available": 1, "held": 0, "sold": 0, "quantity": 1, "revision": revision}
+
+
+def look(offset: int, *, epoch: str = "e", revision: int = 1, snapshot: bool = True) -> Look:
+    """Return a look at the show."""
+    shown = {"show": {}, "drops": [], "pinned": [], "viewers": 1} if snapshot else None
+    return Look(epoch=epoch, offset=offset, server_time_at=1, stocks=[stock(revision)], snapshot=shown)
+
+
+class Scene:
+    """A hub whose ear stands at offset 10 and remembers 6 to 10."""
+
+    def __init__(self, **more: Any) -> None:
+        self.looks, self.presences = Looks(), Presences()
+        self.hub = Hub(Settings(**more), self.looks, self.presences)  # type: ignore[arg-type]  # stand-ins
+        self.ear = Ear(self.hub, Place("e", 10), [entry(offset) for offset in range(6, 11)])
+        self.hub.ear = self.ear  # type: ignore[assignment]  # a stand-in
+
+    def come(self, name: str, since: Since | None = None, guest: Guest | None = None) -> Guest:
+        guest = guest or Guest()
+        assert self.hub.enter(guest, name, since)  # type: ignore[arg-type]  # a stand-in
+        return guest
+
+    async def asked(self, count: int = 1) -> None:
+        await wait_for(lambda: len(self.looks.asked) == count, "the show to be looked at")
+
+    async def joined(self, name: str, since: Since | None = None) -> Guest:
+        guest = self.come(name, since)
+        await self.asked()
+        self.looks.answer(look(10, snapshot=since is None))
+        return guest
+
+    async def settled(self) -> None:
+        room = self.hub._rooms[SHOW]
+        await wait_for(lambda: room.delivery is None and room.flush is None, "the delivery to be done")
+
+
+async def test_events_between_the_look_and_the_welcome_follow_it() -> None:
+    """The ear is ahead of the look: what happened meanwhile follows the picture, then the stream goes on."""
+    scene = Scene()
+    guest = scene.come("ann")
+    await scene.asked()
+    for offset in (11, 12):
+        scene.hub.event(SHOW, entry(offset))
+    scene.looks.answer(look(10))
+    scene.hub.event(SHOW, entry(13))
+    await scene.settled()
+    assert guest.told[0]["type"] == "welcome"
+    assert guest.told[0]["offset"] == 10
+    assert guest.offsets == [11, 12, 13]
+
+
+async def test_a_look_ahead_of_the_ear_brings_no_repeats() -> None:
+    """The look saw events that the ear is told later: they are in the picture already."""
+    scene = Scene()
+    guest = scene.come("ann")
+    await scene.asked()
+    scene.looks.answer(look(12))
+    for offset in (11, 12, 13):
+        scene.hub.event(SHOW, entry(offset))
+    await scene.settled()
+    assert guest.offsets == [13]
+
+
+@pytest.mark.parametrize("since", [5, 7, 10])
+async def test_a_known_place_is_picked_up_without_a_picture(since: int) -> None:
+    """Whoever returns with a remembered place gets what they missed, and every drop's numbers."""
+    scene = Scene()
+    guest = scene.come("ann", Since("e", since))
+    await scene.asked()
+    assert scene.looks.answer(look(10, snapshot=False)) == [False]
+    welcome, *later = guest.told
+    assert (welcome["recovered"], welcome["missed"], welcome["offset"]) == (True, 10 - since, 10)
+    assert guest.offsets == list(range(since + 1, 11))
+    assert later[-1] == {"type": "stock.updated", **stock(1)}
+
+
+async def test_a_place_ahead_of_this_process_is_picked_up_too() -> None:
+    """They saw on another process what this one is told later; the log has it: nothing comes twice."""
+    scene = Scene()
+    guest = scene.come("ann", Since("e", 12))
+    await scene.asked()
+    scene.looks.answer(look(12, snapshot=False))
+    for offset in (11, 12, 13):
+        scene.hub.event(SHOW, entry(offset))
+    await scene.settled()
+    assert (guest.told[0]["recovered"], guest.told[0]["offset"]) == (True, 12)
+    assert guest.offsets == [13]
+
+
+@pytest.mark.parametrize("since", [Since("e", 4), Since("other", 8)])
+async def test_an_unknown_place_gets_the_picture(since: Since) -> None:
+    """Trimmed away here, or of another epoch: everything anew."""
+    scene = Scene()
+    guest = scene.come("ann", since)
+    await scene.asked()
+    assert scene.looks.answer(look(10)) == [True]
+    assert guest.told[0]["recovered"] is False
+    assert guest.offsets == []
+
+
+async def test_a_place_that_never_was_gets_the_picture() -> None:
+    """Beyond the log's top: the look shows it, and a second one brings the picture."""
+    scene = Scene()
+    guest = scene.come("ann", Since("e", 99))
+    await scene.asked()
+    assert scene.looks.answer(look(10, snapshot=False)) == [False]
+    assert scene.looks.answer(look(10)) == [True]
+    assert guest.told[0]["recovered"] is False
+
+
+async def test_a_place_forgotten_while_the_look_was_under_way_gets_the_picture() -> None:
+    """Large events push the history out between the question and the answer."""
+    scene = Scene(viewer_buffer_bytes=65_536)
+    guest = scene.come("ann", Since("e", 6))
+    await scene.asked()
+    for offset in range(11, 14):
+        scene.hub.event(SHOW, entry(offset, size=8_000))
+    assert scene.looks.answer(look(13, snapshot=False)) == [False]
+    assert scene.looks.answer(look(13)) == [True]
+    scene.hub.event(SHOW, entry(14))
+    await scene.settled()
+    assert guest.told[0]["recovered"] is False
+    assert guest.offsets == [14]
+
+
+async def test_a_log_that_began_anew_refuses_until_the_ear_knows() -> None:
+    """The look saw an epoch that the ear has not: come again in a moment, rather than mix two logs."""
+    scene = Scene()
+    guest = scene.come("ann")
+    await scene.asked()
+    scene.looks.answer(look(3, epoch="new"))
+    assert guest.refused is not None
+    assert guest.refused.code is Code.UNAVAILABLE
+    assert guest.data == b""
+
+
+async def test_numbers_newer_than_the_picture_follow_it() -> None:
+    """A number told between the look and the welcome was flushed to the others: the joiner gets it as well."""
+    scene = Scene()
+    await scene.joined("first")
+    guest = scene.come("ann")
+    await scene.asked()
+    for kind, name, message in (
+        ("s", "d", {"type": "stock.updated", **stock(5)}),
+        ("s", "old", {"type": "stock.updated", **stock(1, "old")}),
+        ("c", "", {"type": "viewers.updated", "count": 2}),
+    ):
+        scene.hub.live(SHOW, kind, name, pack(message))
+    await scene.settled()
+    scene.looks.answer(look(10, revision=3))
+    told = {message["type"]: message for message in guest.told}
+    assert told["stock.updated"]["revision"] == 5
+    assert told["viewers.updated"]["count"] == 2
+
+
+async def test_a_problem_reaches_every_joiner_and_the_next_one_is_served() -> None:
+    """The store cannot say: everybody is told to come again; then it can."""
+    scene = Scene()
+    first, second = scene.come("ann"), scene.come("bob", Since("e", 8))
+    await scene.asked(2)
+    scene.looks.answer(unavailable("no answer"))
+    assert first.refused is not None
+    assert second.refused is not None
+    third = await scene.joined("cid")
+    assert third.told[0]["type"] == "welcome"
+
+
+async def test_a_show_that_cannot_be_followed_refuses_all_and_is_tried_anew() -> None:
+    """No half-followed show stays behind."""
+    scene = Scene()
+    scene.ear.problem = unavailable("no answer")
+    first = scene.come("ann")
+    await wait_for(lambda: first.refused is not None, "the refusal")
+    assert scene.hub._rooms == {}
+    scene.ear.problem = None
+    second = await scene.joined("bob")
+    assert second.told[0]["type"] == "welcome"
+
+
+async def test_who_left_while_joining_is_not_welcomed() -> None:
+    """The look's answer comes after the connection has gone."""
+    scene = Scene()
+    guest = scene.come("ann")
+    await scene.asked()
+    scene.hub.leave(guest)  # type: ignore[arg-type]  # a stand-in
+    scene.looks.answer(look(10))
+    assert guest.data == b""
+    assert scene.hub._rooms[SHOW].viewers == set()
+
+
+async def test_sockets_are_counted_by_viewer_and_limited() -> None:
+    """Three sockets of one viewer are one who is here; the limit is per viewer; hosts are not counted."""
+    scene = Scene(sockets_per_viewer=3)
+    guests = [scene.come("ann") for _ in range(3)]
+    assert scene.hub.enter(Guest(), "ann", None) is False  # type: ignore[arg-type]  # a stand-in
+    scene.come("host", guest=Guest(counts=False))
+    assert scene.presences.here == ["ann"]
+    for guest in guests[:2]:
+        scene.hub.leave(guest)  # type: ignore[arg-type]  # a stand-in
+    assert scene.presences.here == ["ann"]
+    scene.hub.leave(guests[2])  # type: ignore[arg-type]  # a stand-in
+    assert scene.presences.here == []
+
+
+async def test_private_messages_reach_the_sockets_of_their_viewer() -> None:
+    """All of theirs, also one that is still joining, and nobody else's."""
+    scene = Scene()
+    ann, bob = await scene.joined("ann"), await scene.joined("bob")
+    joining = scene.come("ann")
+    packed = pack({"type": "order.updated"})
+    scene.hub.live(SHOW, "v", "ann", packed)
+    scene.hub.live(SHOW, "v", "nobody", packed)
+    assert ann.private == joining.private == [Shared(packed).frame(Format.MSGPACK)]
+    assert bob.private == []
+
+
+async def test_a_show_nobody_watches_is_left_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last viewer's leaving ends the subscription, unless somebody comes back in time."""
+    monkeypatch.setattr("server.gateway.hub.LINGER_SECONDS", 0.02)
+    scene = Scene()
+    guest = await scene.joined("ann")
+    scene.hub.leave(guest)  # type: ignore[arg-type]  # a stand-in
+    again = await scene.joined("ann")
+    room = scene.hub._rooms[SHOW]
+    await wait_for(lambda: room.flush is None, "a moment")
+    scene.hub.leave(again)  # type: ignore[arg-type]  # a stand-in
+    await wait_for(lambda: scene.ear.left == [SHOW], "the show to be left")
+    assert scene.hub._rooms == {}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    since=st.none() | st.integers(4, 14),
+    steps=st.lists(st.sampled_from(["write", "hear", "look", "answer", "deliver"]), max_size=25),
+)
+def test_no_interleaving_has_a_gap_or_a_repeat(since: int | None, steps: list[str]) -> None:
+    """The log grows, the ear hears, a look is taken and answered, in any order: every offset comes once."""
+    asyncio.run(interleaved(since, steps))
+
+
+async def interleaved(since: int | None, steps: list[str]) -> None:
+    """Play one order of things for one viewer, then let everything finish."""
+    scene = Scene()
+    guest = scene.come("ann", None if since is None else Since("e", since))
+    await scene.asked()
+    written = heard = 10
+    seen: Look | None = None
+    for step in [*steps, *["hear"] * 30, *["look", "answer"] * 2]:
+        if step == "write":
+            written += 1
+        elif step == "hear" and heard < written:
+            heard += 1
+            scene.hub.event(SHOW, entry(heard))
+        elif step == "look" and seen is None and scene.looks.asked:
+            seen = look(written, snapshot=scene.looks.asked[0][1])
+        elif step == "answer" and seen is not None:
+            scene.looks.answer(seen)
+            seen = None
+        elif step == "deliver":
+            await scene.settled()
+    await scene.settled()
+    welcome = guest.told[0]
+    start = since if welcome["recovered"] else welcome["offset"]
+    assert start is not None
+    assert welcome["recovered"] is False or start <= written
+    assert guest.offsets == list(range(start + 1, written + 1))
