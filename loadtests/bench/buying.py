@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from loadtests.bench.ground import OURS, PEER, REDIS, SUBPROTOCOL, BenchError, live, until
+from loadtests.bench.ground import OURS, PEER, REDIS, SUBPROTOCOL, BenchError, until
 from loadtests.bench.meter import Way
 from loadtests.bench.wires import Wire, open_wires
 from server.protocol.codec import pack, unpack_event
@@ -30,12 +30,12 @@ async def measure(ground: Ground, sizes: Sizes) -> list[Way]:
     """Return the two ways, ours and the naive one; their blocks take turns."""
     show = await ground.show()
     drops = [await ground.drop(show) for _ in range(DROPS)]
-    with ground.server() as stage, ground.peer("peer_naive", "no-channel") as (port, pid):
-        ours = Way("ours: check, hold, log, tell", {OURS: stage.pid, REDIS: ground.redis_pid})
+    with ground.server() as server, ground.peer("peer_naive", "no-channel") as (port, pid):
+        ours = Way("ours: check, hold, log, tell", {OURS: server.pid, REDIS: ground.redis_pid})
         naive = Way("naive Starlette, a DECR each", {PEER: pid, REDIS: ground.redis_pid})
         for number in range(1, sizes.blocks + 1):
             ground.say(f"round {number} of {sizes.blocks}: {sizes.buyers} websockets reserve")
-            await reserve(ours, live(stage, show), ground.hellos(show, sizes.buyers), drops)
+            await reserve(ours, server.live(show), ground.hellos(show, sizes.buyers), drops)
             await _naive(naive, port, sizes.buyers)
         return [ours, naive]
 

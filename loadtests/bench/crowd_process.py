@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OPENING_AT_ONCE = 128
-READ_BYTES = 1 << 18
+READ_BYTES = 1 << 14  # more would be a fresh mapping of memory each time
 POLL_SECONDS = 0.1
 SWITCHING = 101
 SOURCES = 8  # loopback addresses that connections come from in turn: one has only some 28,000 ports

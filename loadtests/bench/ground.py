@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from loadtests.stagehand import ROOT, clean_environment, free_port, own_server, running
+from loadtests.stagehand import ROOT, await_ready, clean_environment, free_port, running
 from server import ids
 from server.app import House, build
 from server.auth import Role
@@ -27,8 +27,6 @@ from server.store.redis import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from loadtests.stagehand import Stage
 
 UNLIMITED = "1000000"
 HOLD_SECONDS = 3600  # nothing lapses while we measure
@@ -51,6 +49,18 @@ class BenchError(Exception):
     """A benchmark did not do what it set out to measure; the sentence says what happened instead."""
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server of ours: the port on loopback, and the process."""
+
+    port: int
+    pid: int
+
+    def live(self, show: str) -> str:
+        """Return the address of a show's live socket."""
+        return f"ws://127.0.0.1:{self.port}/v1/shows/{show}/live"
+
+
 @dataclass(slots=True)
 class Ground:
     """Rooms of ours for use from this process (`house`), their Redis, and what it takes to start servers on it."""
@@ -63,10 +73,15 @@ class Ground:
     say: Callable[[str], None]  # what is being done now, for whoever watches
 
     @contextmanager
-    def server(self) -> Iterator[Stage]:
-        """Run a server of ours, fresh from its start. Raises StageError."""
-        with own_server(**self.settings) as stage:
-            yield stage
+    def server(self) -> Iterator[Server]:
+        """Run a server of ours, fresh from its start, as beside `livedrop work`. Raises StageError."""
+        number, port = next(_groups), free_port()
+        data, log = self.folder / f"server-{number}", self.folder / f"server-{number}.log"
+        environment = {**clean_environment(), **self.settings, "LIVEDROP_DATA": str(data)}
+        command = [sys.executable, "-m", "server", "serve", "--no-work", "--port", str(port)]
+        with running(command, environment, self.folder, log) as process:
+            await_ready(process, f"http://127.0.0.1:{port}/readyz", log)
+            yield Server(port, process.pid)
 
     def hellos(self, show: str, count: int) -> list[bytes]:
         """Return the hellos of that many viewers who were never seen before, in msgpack."""
@@ -139,11 +154,6 @@ class Ground:
 _groups = itertools.count(1)
 
 
-def live(stage: Stage, show: str) -> str:
-    """Return the address of a show's live socket on a server of ours."""
-    return f"ws{stage.url.removeprefix('http')}/v1/shows/{show}/live"
-
-
 @contextmanager
 def prepared(say: Callable[[str], None]) -> Iterator[Ground]:
     """Give the ground, and clear everything away afterwards. Raises EmbeddedError."""
@@ -154,6 +164,7 @@ def prepared(say: Callable[[str], None]) -> Iterator[Ground]:
         settings = {
             "REDIS_URL": redis_url,
             "LIVEDROP_SECRET": secrets.token_urlsafe(32),
+            "LIVEDROP_LOG_LEVEL": "warning",
             **{f"LIVEDROP_{name}": UNLIMITED for name in LIFTED},
         }
         house = build(Settings.load({**settings, "LIVEDROP_DATA": str(folder / "house")}))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from loadtests.bench.buying import reserve
 from loadtests.bench.crowd import Crowd, crowd
-from loadtests.bench.ground import OURS, PEER, REDIS, SUBPROTOCOL, live
+from loadtests.bench.ground import OURS, PEER, REDIS, SUBPROTOCOL
 from loadtests.bench.meter import Way
 from loadtests.bench.tellers import PICOWS, installed
 from server.protocol.codec import pack
@@ -59,9 +59,9 @@ async def measure(ground: Ground, sizes: Sizes) -> Inbound:
     show = await ground.show()
     drop = await ground.drop(show)
     with ExitStack() as stack:
-        stage = stack.enter_context(ground.server())
+        server = stack.enter_context(ground.server())
         hellos: list[bytes | None] = [*ground.hellos(show, sizes.talkers)]
-        address, processes = live(stage, show), {OURS: stage.pid, REDIS: ground.redis_pid}
+        address, processes = server.live(show), {OURS: server.pid, REDIS: ground.redis_pid}
         ours = Talk(Way("ours: ping, pong", processes), address, hellos, SUBPROTOCOL, b"pong")
         naive = _echo(ground, stack, NAIVE, "peer_naive", sizes.talkers)
         picows = _echo(ground, stack, PICOWS, "peer_picows", sizes.talkers) if installed(PICOWS) else None

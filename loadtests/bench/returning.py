@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadtests.bench.crowd import crowd
-from loadtests.bench.ground import OURS, SUBPROTOCOL, live
+from loadtests.bench.ground import OURS, SUBPROTOCOL
 from loadtests.bench.meter import Way
 from loadtests.bench.tellers import Switch
 from server.protocol.codec import pack
@@ -46,8 +46,8 @@ async def measure(ground: Ground, sizes: Sizes) -> Returning:
     """Return what a crowd's coming and coming back costs."""
     switch, count = await Switch.on(ground), sizes.crowd
     tokens = ground.tokens(switch.show, count)
-    with ground.server() as stage, crowd(ground.folder) as viewers:
-        address, processes = live(stage, switch.show), {OURS: stage.pid}
+    with ground.server() as server, crowd(ground.folder) as viewers:
+        address, processes = server.live(switch.show), {OURS: server.pid}
         arrival, back = Way("connect and hello", processes), Way("back with their place", processes)
         ground.say(f"{count:,} viewers come")
         with arrival.measured() as block:

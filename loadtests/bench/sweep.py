@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from loadtests.bench.crowd import Crowd, Group, crowd
-from loadtests.bench.ground import SUBPROTOCOL, WAIT_SECONDS, BenchError, live
+from loadtests.bench.ground import SUBPROTOCOL, WAIT_SECONDS, BenchError
 from loadtests.bench.meter import cpu_seconds
 from loadtests.bench.wires import Wire, open_wires
 from server.protocol.codec import pack, unpack_event
@@ -25,9 +25,8 @@ from server.store.keys import key
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from loadtests.bench.ground import Ground
+    from loadtests.bench.ground import Ground, Server
     from loadtests.bench.sizes import Sizes
-    from loadtests.stagehand import Stage
 
 MARK = b"drop.opened"
 SWEEPS_PER_BLOCK = 2
@@ -75,30 +74,30 @@ async def measure(ground: Ground, sizes: Sizes) -> Sweep:
     """Return the sweeps to `sizes.crowd` viewers each."""
     sweeps, result = sizes.blocks * SWEEPS_PER_BLOCK, Sweep()
     with ExitStack() as stack:
-        stage = stack.enter_context(ground.server())
+        server = stack.enter_context(ground.server())
         ours, raw = await _scene(ground, 2 * sweeps + 1), await _scene(ground, sweeps)
         port, pid = stack.enter_context(ground.peer("peer_raw", key("live", show=raw[0])))
         crowds = [stack.enter_context(crowd(ground.folder)) for _ in range(2)]
         ground.say(f"{sizes.crowd:,} viewers come to ours")
-        told = await _group(crowds[0], live(stage, ours[0]), ground.hellos(ours[0], sizes.crowd))
+        told = await _group(crowds[0], server.live(ours[0]), ground.hellos(ours[0], sizes.crowd))
         ground.say(f"{sizes.crowd:,} viewers come to the raw loop")
         peer = await _group(crowds[1], f"ws://127.0.0.1:{port}/", [None] * sizes.crowd)
-        sides = Side(ground, *ours, told, stage.pid), Side(ground, *raw, peer, pid)
+        sides = Side(ground, *ours, told, server.pid), Side(ground, *raw, peer, pid)
         for number in range(1, sweeps + 1):
             ground.say(f"sweep {number} of {sweeps} to {sizes.crowd:,} viewers")
-            before = await _inside(stage)
+            before = await _inside(server)
             await _timed(sides[0], result.ours, result.ours_cpu)
-            result.inside.append(await _inside(stage) - before)
+            result.inside.append(await _inside(server) - before)
             await _timed(sides[1], result.raw, result.raw_cpu)
-        await _reserving(ground, stage, sides[0], result, sweeps)
+        await _reserving(ground, server, sides[0], result, sweeps)
     return result
 
 
-async def _reserving(ground: Ground, stage: Stage, told: Side, result: Sweep, sweeps: int) -> None:
+async def _reserving(ground: Ground, server: Server, told: Side, result: Sweep, sweeps: int) -> None:
     wanted = told.drops.pop()
     await ground.house.drops.open(told.show, wanted)
     await told.group.told()
-    async with _reservations(ground, stage, told.show, wanted) as waits:
+    async with _reservations(ground, server, told.show, wanted) as waits:
         for number in range(1, sweeps + 1):
             ground.say(f"sweep {number} of {sweeps} while others reserve")
             began, ended = await told.sweep()
@@ -109,7 +108,7 @@ async def _reserving(ground: Ground, stage: Stage, told: Side, result: Sweep, sw
 
 @asynccontextmanager
 async def _reservations(
-    ground: Ground, stage: Stage, show: str, drop: str
+    ground: Ground, server: Server, show: str, drop: str
 ) -> AsyncIterator[list[tuple[float, float]]]:
     """Let viewers reserve, one at a time, during the block; give when each asked and had the answer."""
     waits: list[tuple[float, float]] = []
@@ -132,7 +131,7 @@ async def _reservations(
                 raise BenchError("A reservation was refused during a sweep.")
             await asyncio.sleep(PAUSE_SECONDS)
 
-    wires = await open_wires(live(stage, show), ground.hellos(show, BUYERS), take, SUBPROTOCOL)
+    wires = await open_wires(server.live(show), ground.hellos(show, BUYERS), take, SUBPROTOCOL)
     await asyncio.sleep(SETTLED_SECONDS)  # all are welcome
     task = asyncio.create_task(reserve(wires))
     try:
@@ -166,9 +165,9 @@ async def _timed(side: Side, seconds: list[float], cpu: list[float]) -> None:
     await asyncio.sleep(SETTLED_SECONDS)
 
 
-async def _inside(stage: Stage) -> float:
+async def _inside(server: Server) -> float:
     """Return the seconds that the server itself says it has spent telling, 0 where it does not say."""
     async with httpx.AsyncClient(trust_env=False) as http:
-        text = (await http.get(f"{stage.url}/metrics")).text
+        text = (await http.get(f"http://127.0.0.1:{server.port}/metrics")).text
     lines = (line.split() for line in text.splitlines())
     return sum(float(words[1]) for words in lines if words and words[0] == BROADCAST_SUM)

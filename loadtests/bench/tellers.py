@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from loadtests.bench import nchan
-from loadtests.bench.ground import OURS, PEER, SUBPROTOCOL, live
+from loadtests.bench.ground import OURS, PEER, SUBPROTOCOL
 from loadtests.bench.meter import Way, resident_bytes
 from server.eventlog import stream
 from server.store.keys import key
@@ -130,8 +130,8 @@ async def tellers(ground: Ground, names: list[str]) -> AsyncIterator[list[Teller
     """Start ours and those of the named peers that are installed here, and end them after the block."""
     with ExitStack() as stack:
         switch = await Switch.on(ground)
-        stage = stack.enter_context(ground.server())
-        ours = _teller("ours", {OURS: stage.pid}, live(stage, switch.show), switch)
+        server = stack.enter_context(ground.server())
+        ours = _teller("ours", {OURS: server.pid}, server.live(switch.show), switch)
         ours.greeted = True
         found = [ours]
         if RAW in names:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LOOK_LIMIT = 128  # viewers who share one look: about half a millisecond of Redis where each has reservations
 WAITING_LIMIT = 20_000  # viewers per show who wait for theirs; whoever comes then is told to come back
 RETRY_MS = 2_000
+GATHER_SECONDS = 0.005  # after a look, until the next one of the show: in a storm it serves several, not one
 TURN = 32  # answers per turn of the loop: each is a welcome to be built and written
 NOBODY = ""  # stands for a viewer where nobody in particular looks
 
@@ -110,6 +111,7 @@ class Joins:
                     _tell(together.popleft(), seen, reservations)
                     if number % TURN == 0:
                         await asyncio.sleep(0)
+                await asyncio.sleep(GATHER_SECONDS)
         finally:
             del self._waiting[show]
             for joiner in (*together, *waiting):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TELL_SECONDS = 0.5  # joins and leaves gather for so long before they are told
 LEASE_MS = 30_000  # a process counts for so long without being heard of
+VIEWERS_PER_SECOND = 5_000  # with so many here, changes gather for a second …
+MOST_TELL_SECONDS = 2.0  # … and never for longer than this
 RENEWALS_PER_LEASE = 3
 CHUNK = (
     250  # viewers in one call, and as many taken out of lapsed processes: under a millisecond of Redis each
@@ -62,7 +64,7 @@ class Presence:
         """Tell Redis twice a second what changed, and renew the leases, for ever."""
         while True:
             await asyncio.sleep(TELL_SECONDS)
-            await self.tell()
+            await self.tell(gathered=True)
 
     async def leave(self) -> None:
         """Tell, at the end of the process, that all viewers here are gone; waits 2 s at most, raises nothing."""
@@ -73,20 +75,30 @@ class Presence:
                 await self.tell()  # what still had no answer
                 await self.tell()  # and that they left
 
-    async def tell(self) -> None:
-        """Tell all that changed until now, and renew what is due; what fails is logged and told in the next round."""
+    async def tell(self, *, gathered: bool = False) -> None:
+        """Tell all that changed until now, and renew what is due; what fails is logged and told in the next round.
+
+        With `gathered`, large shows are told of less often: each telling is told on to everybody there.
+        """
         async with self._telling:
             gate = asyncio.Semaphore(AT_ONCE)
-            failures = await asyncio.gather(*(self._guarded(gate, *each) for each in self._due()))
+            failures = await asyncio.gather(
+                *(self._guarded(gate, *each) for each in self._due(gathered=gathered))
+            )
         reasons = [reason for reason in failures if reason]
         if reasons:
             log.warning("presence.unavailable", shows=len(reasons), reason=reasons[0])
 
-    def _due(self) -> list[tuple[str, Roll]]:
+    def _due(self, *, gathered: bool) -> list[tuple[str, Roll]]:
         """Return the shows that there is something to tell of; those that are over go."""
         now = monotonic()
         self._rolls = {show: roll for show, roll in self._rolls.items() if not roll.is_over(now)}
-        return [(show, roll) for show, roll in self._rolls.items() if roll.plan(now)]
+        rolls = self._rolls.items()
+        return [
+            (show, roll)
+            for show, roll in rolls
+            if (roll.has_gathered(now) or not gathered) and roll.plan(now)
+        ]
 
     async def _guarded(self, gate: asyncio.Semaphore, show: str, roll: Roll) -> str | None:
         """Tell one show; return why it could not be told, if so."""
@@ -109,7 +121,7 @@ class Roll:
     `calls` are the script's arguments, to be sent in order, each again until it is answered.
     """
 
-    __slots__ = ("_here", "_lease_ms", "_name", "_renew_at", "_turn", "_waiting", "calls")
+    __slots__ = ("_here", "_lease_ms", "_name", "_renew_at", "_tell_at", "_turn", "_waiting", "calls")
 
     def __init__(self, lease_ms: int) -> None:
         self._lease_ms = lease_ms
@@ -124,7 +136,7 @@ class Roll:
         # viewer -> came or left: only what Redis does not know yet
         self._waiting = dict.fromkeys(self._here, True)
         self.calls.clear()
-        self._renew_at = monotonic()
+        self._renew_at = self._tell_at = monotonic()
 
     def came(self, viewer: str) -> None:
         """Note that the viewer is here; repeating changes nothing."""
@@ -152,6 +164,10 @@ class Roll:
         """Whether nobody is here, all is told, and the lease may end by itself."""
         return not (self._here or self._waiting or self.calls) and now >= self._renew_at
 
+    def has_gathered(self, now: float) -> bool:
+        """Whether the last changes were told long enough ago, or calls are left over."""
+        return bool(self.calls) or now >= self._tell_at
+
     def plan(self, now: float) -> bool:
         """Put what waits into calls, where none is left over, or renew a lease that is due; say whether any is there.
 
@@ -159,6 +175,8 @@ class Roll:
         """
         if not self.calls:
             changes, self._waiting = list(self._waiting.items()), {}
+            if changes:
+                self._tell_at = now + min(len(self._here) / VIEWERS_PER_SECOND, MOST_TELL_SECONDS)
             for start in range(0, len(changes), CHUNK):
                 self._call(changes[start : start + CHUNK])
             if not changes and self._here and now >= self._renew_at:

@@ -1,0 +1,119 @@
+"""A relay between a server and its store that fails as networks do, and knows which connections subscribe."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Self
+
+from server.store.place import socket_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READ_BYTES = 65_536
+SUBSCRIBE = b"SSUBSCRIBE"
+
+
+class Link:
+    """One relayed connection. A deaf one is half-open: its client sends, hears nothing, and sees no end."""
+
+    def __init__(self, writer: asyncio.StreamWriter, store: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        self.store = store
+        self.subscribes = False
+        self.deaf = False
+        self.losing = 0  # of the store's next writes
+
+    def abort(self) -> None:
+        """End both connections at once, unsent bytes and all."""
+        for end in (self.writer, self.store):
+            end.transport.abort()
+
+
+class Proxy:
+    """Listens on a TCP port of its own at `url`; lives in the loop that entered it."""
+
+    def __init__(self, target: str) -> None:
+        self._target = socket_path(target)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._links: set[Link] = set()
+        self._answers = asyncio.Event()
+        self._answers.set()
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def subscriptions(self) -> list[Link]:
+        """The connections that have subscribed to something and can hear."""
+        return [link for link in self._links if link.subscribes and not link.deaf]
+
+    def cut(self) -> None:
+        """End the connections that subscribe."""
+        for link in self.subscriptions:
+            link.abort()
+
+    def deafen(self) -> None:
+        """Swallow from now on what the store says to those that subscribe; connections made later hear."""
+        for link in self.subscriptions:
+            link.deaf = True
+
+    def lose(self) -> None:
+        """Swallow the store's next write to each of those that subscribe: a message, unless they come in heaps."""
+        for link in self.subscriptions:
+            link.losing = 1
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Keep the answers to commands back until the block ends; what is asked goes through, and who listens hears."""
+        self._answers.clear()
+        try:
+            yield
+        finally:
+            self._answers.set()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        store_reader, store_writer = await asyncio.open_unix_connection(self._target)
+        link = Link(writer, store_writer)
+        self._links.add(link)
+        back = asyncio.create_task(self._back(store_reader, link))
+        try:
+            with suppress(ConnectionError):
+                await self._forth(reader, link)
+        finally:
+            back.cancel()
+            link.abort()
+            self._links.discard(link)
+            self._tasks.discard(task)
+
+    async def _forth(self, reader: asyncio.StreamReader, link: Link) -> None:
+        while request := await reader.read(READ_BYTES):
+            link.subscribes = link.subscribes or SUBSCRIBE in request
+            link.store.write(request)
+            await link.store.drain()
+
+    async def _back(self, reader: asyncio.StreamReader, link: Link) -> None:
+        with suppress(ConnectionError):
+            while answer := await reader.read(READ_BYTES):
+                if not link.subscribes:
+                    await self._answers.wait()
+                if link.losing:
+                    link.losing -= 1
+                elif not link.deaf:
+                    link.writer.write(answer)
+                    await link.writer.drain()
+        if not link.deaf:
+            link.abort()
