@@ -5,12 +5,47 @@ Several worker processes each answer `/metrics` for themselves; a scraper that w
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from prometheus_client import Metric
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 REGISTRY = CollectorRegistry()
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
+
+
+class Tally(Collector):
+    """A counter for the hot path: a tenth of the library's cost, for the loop's own thread only."""
+
+    def __init__(self, name: str, documentation: str, labels: Sequence[str]) -> None:
+        self._family = name, documentation
+        self._labelnames = tuple(labels)  # under the name that it has in the library's own metrics
+        self._counts: dict[tuple[str, ...], int] = {}
+        REGISTRY.register(self)
+
+    def count(self, *labels: str) -> None:
+        """Count one."""
+        self._counts[labels] = self._counts.get(labels, 0) + 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the counts to the registry."""
+        family = CounterMetricFamily(*self._family, labels=self._labelnames)
+        for values, count in self._counts.items():
+            family.add_metric(values, count)
+        yield family
+
+    def describe(self) -> Iterator[Metric]:
+        """Tell the registry what will be collected."""
+        yield CounterMetricFamily(*self._family, labels=self._labelnames)
+
 
 CONNECTIONS = Gauge("livedrop_connections", "Websocket connections open now", registry=REGISTRY)
 FOLLOWED_SHOWS = Gauge(
@@ -22,11 +57,10 @@ HANDSHAKES = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
-COMMANDS = Counter(
+COMMANDS = Tally(
     "livedrop_commands_total",
     "Commands by name and outcome (an error code, or ok)",
     ["command", "outcome"],
-    registry=REGISTRY,
 )
 RESERVATION_SECONDS = Histogram(
     "livedrop_reservation_seconds",

@@ -59,8 +59,6 @@ def frames(data: bytes) -> tuple[list[Frame], bytes]:
         size, start = data[at + 1], at + SHORTEST
         if size > SHORT:
             width = 2 if size == MEDIUM else 8
-            if start + width > end:
-                break
             size = int.from_bytes(data[start : start + width], "big")
             start += width
         if start + size > end:

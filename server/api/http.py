@@ -124,7 +124,7 @@ def endpoint(operation: Operation, rooms: Rooms) -> Callable[[Request], Awaitabl
             log.exception("request.failed", operation=operation.name)
             raise
         finally:
-            metrics.COMMANDS.labels(f"http.{operation.name}", outcome).inc()
+            metrics.COMMANDS.count(f"http.{operation.name}", outcome)
 
     return respond
 

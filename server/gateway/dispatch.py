@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -27,8 +26,6 @@ from server.protocol.commands import (
 from server.protocol.events import Message, error_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from server.gateway.reactions import Reactions
     from server.gateway.viewer import Viewer
     from server.inventory.holds import Held, Holds
@@ -51,27 +48,39 @@ class Dispatch:
 
     async def answer(self, viewer: Viewer, command: AnyCommand) -> Message | None:
         """Carry a command out and return what to tell its sender."""
-        with _told(command) as told:
-            if isinstance(command, Reserve):
-                told.append(await self._reserve(viewer, command))
-            elif isinstance(command, Release):
-                told.append(await self._release(viewer, command))
-        return told[0] if told else None
+        try:
+            answer = await self._elsewhere(viewer, command)
+        except Exception as error:  # noqa: BLE001  a bug costs this command its answer, not the viewer the connection
+            return _error(command, error)
+        _count(command, "ok")
+        return answer
 
     def answer_at_once(self, viewer: Viewer, command: AnyCommand) -> Message | None:
         """Carry a command out that needs nobody else, and return what to tell its sender."""
-        with _told(command) as told:
-            match command:
-                case Ping():
-                    pong: Message = {"type": "pong", "server_time_at": self._clock.now_ms()}
-                    told.append(pong if command.id is None else {**pong, "id": command.id})
-                case React():
-                    self._reactions.add(viewer.show, command.kind, command.count)
-                case JoinWaitlist() | LeaveWaitlist() | Chat() | Question():
-                    raise Problem(Code.NOT_FOUND, f"This show has no {_name(command)}.")
-                case _:
-                    raise Problem(Code.INVALID_MESSAGE, "This message has no meaning here.")
-        return told[0] if told else None
+        try:
+            answer = self._here(viewer, command)
+        except Exception as error:  # noqa: BLE001  a bug costs this command its answer, not the viewer the connection
+            return _error(command, error)
+        _count(command, "ok")
+        return answer
+
+    async def _elsewhere(self, viewer: Viewer, command: AnyCommand) -> Message | None:
+        if isinstance(command, Reserve):
+            return await self._reserve(viewer, command)
+        if isinstance(command, Release):
+            return await self._release(viewer, command)
+        return self._here(viewer, command)
+
+    def _here(self, viewer: Viewer, command: AnyCommand) -> Message | None:
+        if isinstance(command, Ping):
+            pong: Message = {"type": "pong", "server_time_at": self._clock.now_ms()}
+            return pong if command.id is None else {**pong, "id": command.id}
+        if isinstance(command, React):
+            self._reactions.add(viewer.show, command.kind, command.count)
+            return None
+        if isinstance(command, JoinWaitlist | LeaveWaitlist | Chat | Question):
+            raise Problem(Code.NOT_FOUND, f"This show has no {_name(command)}.")
+        raise Problem(Code.INVALID_MESSAGE, "This message has no meaning here.")
 
     async def _reserve(self, viewer: Viewer, command: Reserve) -> Message:
         require(viewer.role, Right.BUY)
@@ -90,23 +99,21 @@ class Dispatch:
         return _reservation(command.id, released)
 
 
-@contextmanager
-def _told(command: AnyCommand) -> Iterator[list[Message]]:
-    """Collect the answer to a command: what is put into the list, or the error that came instead."""
-    told: list[Message] = []
+def _error(command: AnyCommand, error: Exception) -> Message:
+    """Return what to tell the sender of a command that failed."""
     operation: str | None = getattr(command, "id", None)
-    outcome = "ok"
-    try:
-        yield told
-    except Problem as problem:
-        outcome = problem.code.value
-        told[:] = [error_message(problem, operation)]
-    except Exception:  # a bug costs this command its answer, not the viewer the connection
-        log.exception("command.failed", command=_name(command))
-        outcome = "bug"
-        failed = "The command failed inside the server; its outcome is unknown."
-        told[:] = [error_message(unavailable(failed), operation)]
-    metrics.COMMANDS.labels(_name(command), outcome).inc()
+    if isinstance(error, Problem):
+        _count(command, error.code.value)
+        return error_message(error, operation)
+    log.error("command.failed", command=_name(command), exc_info=error)
+    _count(command, "bug")
+    return error_message(
+        unavailable("The command failed inside the server; its outcome is unknown."), operation
+    )
+
+
+def _count(command: AnyCommand, outcome: str) -> None:
+    metrics.COMMANDS.count(_name(command), outcome)
 
 
 def _name(command: AnyCommand) -> str:

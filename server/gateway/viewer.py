@@ -207,7 +207,7 @@ class Viewer(Socket):
     def _refused(self, refused: Refused) -> None:
         if refused.answer is not None:
             self.send(refused.answer)
-            metrics.COMMANDS.labels("refused", refused.answer["code"]).inc()
+            metrics.COMMANDS.count("refused", refused.answer["code"])
         if refused.close is not None:
             self.close(refused.close, refused.reason, 1000 if refused.close.reconnects else None)
 

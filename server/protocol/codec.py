@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union, cast, get_args
 
 import msgpack
 import msgspec
 
 from server.errors import Code, Problem
-from server.protocol.commands import AnyCommand
+from server.protocol.commands import AnyCommand, Command, Hello, Since
 from server.protocol.shapes import MAX_OPERATION_ID_LENGTH
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from server.protocol.events import Message
 
 MAX_FIELDS = 64  # members of one map or list; no command needs a tenth of it
@@ -25,6 +27,29 @@ MAX_NESTING = 16
 SHOWN_VALUE_LENGTH = 40
 SHOWN_REASON_LENGTH = 160  # the validator repeats unknown names, and those are as long as their sender likes
 
+
+class _PlainSince(Since, frozen=True, forbid_unknown_fields=True):
+    """A place and nothing else."""
+
+
+class _PlainHello(Hello, tag="hello", frozen=True, forbid_unknown_fields=True):
+    since: _PlainSince | None = None
+
+
+def _plain(command: type[Command]) -> type[Command]:
+    """Return the command without the patience for unknown fields."""
+    tag = command.__struct_config__.tag
+    made: Any = msgspec.defstruct(
+        command.__name__, [], bases=(command,), tag=tag, frozen=True, forbid_unknown_fields=True
+    )
+    return cast("type[Command]", made)
+
+
+# What nearly everybody sends, a command to the letter, is read in one step, a fiftieth of the other way's cost.
+# Whatever is not that (unknown fields and what may hide in them, errors of any kind) goes the other way.
+_PLAIN_COMMANDS: Any = Union[
+    (_PlainHello, *(_plain(each) for each in get_args(AnyCommand) if each is not Hello))
+]
 _PATH = re.compile(r" - at `\$?(?P<path>[^`]*)`$")
 
 
@@ -45,7 +70,16 @@ class Codec(Enum):
 
     def decode(self, data: bytes) -> AnyCommand:
         """Return the command in `data`, or raise `invalid-message` with what is wrong and where."""
-        return as_command(_unpack(data) if self is Codec.MSGPACK else _from_json(data))
+        try:
+            return _PLAIN[self](data)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return as_command(_unpack(data) if self is Codec.MSGPACK else _from_json(data))
+
+
+_PLAIN: dict[Codec, Callable[[bytes], AnyCommand]] = {
+    Codec.MSGPACK: msgspec.msgpack.Decoder(_PLAIN_COMMANDS).decode,
+    Codec.JSON: msgspec.json.Decoder(_PLAIN_COMMANDS).decode,
+}
 
 
 def negotiate(offered: list[str]) -> Codec | None:

@@ -84,14 +84,16 @@ async def test_a_dropped_group_is_gone(viewers: Crowd) -> None:
 
 
 async def test_a_pump_counts_answers(viewers: Crowd) -> None:
-    """Each viewer has one message under way: what the server was sent is what was answered, and then it is silent."""
+    """Each viewer has one message under way: what the server was sent is what was answered, and nothing else is."""
+    connections: Connections = set()
     received = 0
 
     async def echo(connection: ServerConnection) -> None:
         nonlocal received
+        connections.add(connection)
         async for message in connection:
             received += 1
-            await connection.send(b"something else")
+            broadcast(connections, b"a number")
             await connection.send(message)
 
     async with serving(echo) as address:

@@ -65,7 +65,7 @@ def test_frames_are_told_apart() -> None:
     sent = [(BINARY, b""), (PING, b"p"), (BINARY, b"x" * 125), (BINARY, b"y" * 126), (BINARY, b"z" * 65_535)]
     data = b"".join(plain(payload, opcode) for opcode, payload in sent)
     assert frames(data) == (sent, b"")
-    for cut in (1, 2, 3, 5, 130, 65_535):
+    for cut in (1, 2, 130, 65_535, 65_536, 65_537, 65_538):
         found, rest = frames(data[:-cut])
         assert found == sent[:-1]
         assert frames(rest + data[-cut:]) == (sent[-1:], b"")
