@@ -20,7 +20,7 @@ pip_install = $(BIN)/python -m pip install --quiet --no-input --disable-pip-vers
   || { $(show_log); $(say) "The installation failed; the lines above say why." >&2; exit 1; }
 
 .NOTPARALLEL:
-.PHONY: help demo test lint load bench bench-gateway lock clean chromium
+.PHONY: help demo test lint load bench bench-gateway multitude conformance lock clean chromium
 
 help:
 	@$(say) "make demo    a live show with sample products; prints the host's and a viewer's link" \
@@ -28,7 +28,9 @@ help:
 	  "make lint    style, types and the direction of imports" \
 	  "make load    load test against a server of its own, then the audit of the books" \
 	  "make bench   benchmarks of the hot path; make bench-gateway: of telling and hearing viewers alone" \
-	  "make lock    pin the dependencies anew (ARGS=--upgrade for newer ones)" \
+	  "make multitude    10,000 viewers, stalled and returning ones among them, miss nothing" \
+  "make conformance  the whole Autobahn suite against the websocket door" \
+  "make lock    pin the dependencies anew (ARGS=--upgrade for newer ones)" \
 	  "make clean   remove caches and build results" \
 	  'Extra words go into ARGS, for example: make demo ARGS="--audience 50"'
 
@@ -60,6 +62,14 @@ bench-gateway: $(VENV)/.bench
 	@$(BIN)/python -m loadtests.bench gateway $(ARGS)
 	@$(say) "The benchmarks of the gateway have run."
 
+multitude: $(VENV)/.dev
+	@$(BIN)/python -m loadtests.multitude $(ARGS)
+	@$(say) "Nobody of the multitude missed anything."
+
+conformance: $(VENV)/.dev
+	@$(BIN)/python -m tests.conformance $(ARGS)
+	@$(say) "The websocket door passed the Autobahn suite."
+
 compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-find-links \
   --no-emit-index-url --no-header --no-annotate $(ARGS) pyproject.toml
 
@@ -68,8 +78,7 @@ lock: $(VENV)/.made
 	@$(compile) --output-file requirements.lock
 	@$(compile) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(compile) --group bench --constraint requirements-dev.lock --output-file requirements-bench.lock
-	@$(say) "Pinned $$(wc -l <requirements.lock) packages to run, $$(wc -l <requirements-dev.lock) to develop and" \
-	  "$$(wc -l <requirements-bench.lock) for the benchmarks' peers."
+	@$(say) "Pinned $$(wc -l <requirements.lock) packages to run, $$(wc -l <requirements-dev.lock) to develop, $$(wc -l <requirements-bench.lock) to compare with."
 
 clean:
 	@rm -rf build dist results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -13,7 +13,7 @@ import msgspec
 
 from loadtests.bench.ground import OURS, PEER, REDIS, SUBPROTOCOL, BenchError, until
 from loadtests.bench.meter import Way
-from loadtests.bench.wires import Wire, open_wires
+from loadtests.bench.wires import Wire, close_wires, open_wires
 from server.protocol.codec import pack, unpack_event
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ async def reserve(way: Way, address: str, hellos: list[bytes], drops: list[str])
         with way.measured() as block:
             block.units = await buyers.run(wires)
     finally:
-        for wire in wires:
-            wire.close()
+        await close_wires(wires)
 
 
 async def _naive(way: Way, port: int, connections: int) -> None:
@@ -107,5 +106,4 @@ async def _naive(way: Way, port: int, connections: int) -> None:
         with way.measured() as block:
             block.units = await buyers.run(wires)
     finally:
-        for wire in wires:
-            wire.close()
+        await close_wires(wires)

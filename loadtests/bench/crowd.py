@@ -113,18 +113,19 @@ class Group:
         )
         return answers, took
 
-    async def quiet(self) -> None:
-        """Wait until nothing comes any more. Raises TimeoutError where that does not happen."""
-        known, count = -1, 0
-        async with asyncio.timeout(ANSWER_SECONDS):
-            while known != count:
-                known = count
-                await asyncio.sleep(QUIET_SECONDS)
-                count = (await self.counters())["messages"]
-
     async def drop(self) -> None:
         """Drop all their connections, without a word."""
         await self.crowd.ask("drop", group=self.number)
+
+
+async def quiet(*groups: Group) -> None:
+    """Wait until nothing comes to any of them any more. Raises TimeoutError where that does not happen."""
+    known, count = -1, 0
+    async with asyncio.timeout(ANSWER_SECONDS):
+        while known != count:
+            known = count
+            await asyncio.sleep(QUIET_SECONDS)
+            count = sum([(await group.counters())["messages"] for group in groups])
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadtests.bench.buying import reserve
-from loadtests.bench.crowd import Crowd, crowd
+from loadtests.bench.crowd import Crowd, crowd, quiet
 from loadtests.bench.ground import OURS, PEER, REDIS, SUBPROTOCOL
 from loadtests.bench.meter import Way
 from loadtests.bench.tellers import PICOWS, installed
@@ -48,7 +48,7 @@ class Talk:
     async def block(self, viewers: Crowd, seconds: float) -> None:
         """Let everybody talk for so long, as one measured block."""
         group = await viewers.open(self.address, self.hellos, subprotocol=self.subprotocol)
-        await group.quiet()
+        await quiet(group)
         with self.way.measured() as block:
             block.units, _ = await group.pump(PING, self.mark, seconds)
         await group.drop()

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from loadtests.bench.crowd import crowd
+from loadtests.bench.crowd import crowd, quiet
 from loadtests.bench.ground import BenchError
 from loadtests.bench.tellers import RAW, Switch, Teller, gather, tellers
 from server.ids import new_drop
@@ -60,8 +60,7 @@ async def _block(ground: Ground, mixed: Mixed, seconds: float) -> None:
     teller, before = mixed.teller, await _counted(mixed.teller)
     with teller.telling.measured() as block:
         mixed.published = await _show(ground, teller.switch, mixed.numbers, seconds)
-        for group in teller.groups:
-            await group.quiet()
+        await quiet(*teller.groups)
         block.units = mixed.published * teller.viewers
     after = await _counted(teller)
     received, reads = (after[name] - before[name] for name in ("messages", "reads"))

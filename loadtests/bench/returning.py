@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loadtests.bench.crowd import crowd
+from loadtests.bench.crowd import crowd, quiet
 from loadtests.bench.ground import OURS, SUBPROTOCOL
 from loadtests.bench.meter import Way
 from loadtests.bench.tellers import Switch
@@ -53,7 +53,7 @@ async def measure(ground: Ground, sizes: Sizes) -> Returning:
         with arrival.measured() as block:
             group = await viewers.open(address, _hellos(tokens), subprotocol=SUBPROTOCOL)
             block.units = count
-        await group.quiet()
+        await quiet(group)
         place = await ground.place(switch.show)
         await group.drop()
         for _ in range(MISSED):

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from loadtests.bench.crowd import Crowd, Group, crowd
+from loadtests.bench.crowd import Crowd, Group, crowd, quiet
 from loadtests.bench.ground import SUBPROTOCOL, WAIT_SECONDS, BenchError
 from loadtests.bench.meter import cpu_seconds
-from loadtests.bench.wires import Wire, open_wires
+from loadtests.bench.wires import Wire, close_wires, open_wires
 from server.protocol.codec import pack, unpack_event
 from server.store.keys import key
 
@@ -141,13 +141,12 @@ async def _reservations(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        for wire in wires:
-            wire.close()
+        await close_wires(wires)
 
 
 async def _group(viewers: Crowd, address: str, hellos: Sequence[bytes | None]) -> Group:
     group = await viewers.open(address, hellos, mark=MARK, subprotocol=SUBPROTOCOL if hellos[0] else None)
-    await group.quiet()
+    await quiet(group)
     return group
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from loadtests.bench import nchan
+from loadtests.bench.crowd import quiet
 from loadtests.bench.ground import OURS, PEER, SUBPROTOCOL
 from loadtests.bench.meter import Way, resident_bytes
 from server.eventlog import stream
@@ -120,9 +121,7 @@ async def gather(ground: Ground, tellers: list[Teller], crowd: Crowd, count: int
 
 async def _settled(tellers: list[Teller]) -> None:
     """Wait until what servers do about viewers who came is done."""
-    for teller in tellers:
-        if teller.greeted:
-            await teller.groups[-1].quiet()
+    await quiet(*(group for teller in tellers for group in teller.groups))
 
 
 @asynccontextmanager

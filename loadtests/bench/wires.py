@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from loadtests.bench.framing import BINARY, CLOSE, PING, PONG, TEXT, answered, frames, masked, upgrade
+from loadtests.bench.framing import BINARY, PING, PONG, TEXT, answered, frames, masked, upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CONNECTING_AT_ONCE = 64
 OPEN_SECONDS = 20.0
+CLOSE_SECONDS = 5.0
 SWITCHING = 101
 
 
@@ -32,7 +33,7 @@ class Wire(asyncio.Protocol):
         self._opcode = BINARY if binary else TEXT
         self._rest = b""
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.closed = False
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -59,7 +60,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Know that it is over."""
-        self.closed = True
+        self.closed.set_result(None)
         if not self.opened.done():
             self.opened.set_exception(WireError(f"closed before it was open: {error}"))
 
@@ -67,17 +68,11 @@ class Wire(asyncio.Protocol):
         """Send a message of less than 64 KiB."""
         self.transport.write(masked(payload, opcode or self._opcode))
 
-    def close(self) -> None:
-        """End the connection at once."""
-        self.transport.abort()
-
     def _frame(self, opcode: int, payload: bytes) -> None:
         if opcode in {TEXT, BINARY}:
             self._take(self, payload)
         elif opcode == PING:
             self.send(payload, PONG)
-        elif opcode == CLOSE:
-            self.closed = True
 
 
 async def open_wires(
@@ -108,3 +103,12 @@ async def open_wires(
         return wire
 
     return list(await asyncio.gather(*(one(hello) for hello in hellos)))
+
+
+async def close_wires(wires: Sequence[Wire]) -> None:
+    """End connections at once, and return when they are gone. Raises TimeoutError."""
+    for wire in wires:
+        wire.transport.abort()
+    async with asyncio.timeout(CLOSE_SECONDS):
+        for wire in wires:
+            await wire.closed

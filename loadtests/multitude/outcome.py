@@ -22,6 +22,7 @@ LAST_VALUE_MS = 250.0  # the contract's: from the last change of a burst to ever
 P99_RATIO = 1.10  # with stalled viewers over without
 GROWTH_RATIO = 0.10  # of the server's memory while some stall, over what it was when they began
 RETURN_SECONDS = 10.0
+OTHERS_MS = 500.0  # p99 of an event to those who stay, while all others return
 STALLED_ENDS = frozenset(
     {3008, 3012, 1006}
 )  # too slow, no pong, or cut off where no close frame would go out
@@ -38,10 +39,12 @@ class Plan:
     changes: int = 5_000  # of the stock, per round
     repetitions: int = 3  # pairs of a round without stalled viewers and one with them
     event_bytes: int = 4_096
+    nap_events: int = 50  # enough to fall behind, and less than the server keeps for one viewer
     pause_seconds: float = 0.05  # between an event's arrival everywhere and the next
     arrival_seconds: float = 10.0
     return_seconds: float = 8.0  # over which the dropped come back
     return_events_every: float = 0.5  # seconds
+    return_changes: int = 20  # of the stock, beside each of these events
     return_event_bytes: int = (
         1_024  # what somebody missed must fit their buffer, or they are shown the picture
     )
@@ -73,6 +76,14 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
+class Nap:
+    """Viewers who stopped reading for a moment, and how they stand after reading on."""
+
+    expected: Expected
+    sleepers: Census
+
+
+@dataclass(frozen=True, slots=True)
 class Storm:
     """All viewers dropped at once and returning to their places, while others stay."""
 
@@ -93,6 +104,7 @@ class Outcome:
 
     plan: Plan
     rounds: list[Round] = field(default_factory=list)
+    nap: Nap | None = None
     storm: Storm | None = None
     book: Book | None = None
     stopped: str = ""  # why it did not go on, if it did not
@@ -124,6 +136,7 @@ def broken(outcome: Outcome) -> list[str]:
         *([outcome.stopped] if outcome.stopped else ()),
         *(_wrong_in(outcome.book) if outcome.book else ()),
         *(sentence for number, each in enumerate(outcome.rounds, 1) for sentence in _of_round(number, each)),
+        *(_of_sleepers("after a nap", outcome.nap.sleepers, outcome.nap.expected) if outcome.nap else ()),
         *(_of_storm(outcome.storm) if outcome.storm else ()),
     ]
 
@@ -144,6 +157,11 @@ def slow(outcome: Outcome) -> list[str]:
     if outcome.growth_ratio > GROWTH_RATIO:
         found.append(
             f"memory grew by {outcome.growth_ratio:.0%} while viewers stalled, not ≤ {GROWTH_RATIO:.0%}"
+        )
+    if outcome.storm and outcome.storm.during.p99_ms > OTHERS_MS:
+        took = outcome.storm.during.p99_ms
+        found.append(
+            f"p99 to those who stayed was {took:.0f} ms while all others returned, not ≤ {OTHERS_MS:.0f}"
         )
     if outcome.storm and outcome.storm.seconds > RETURN_SECONDS:
         found.append(f"all were back after {outcome.storm.seconds:.1f} s, not {RETURN_SECONDS:.0f}")
@@ -176,10 +194,16 @@ def _wrong_in(book: Book) -> list[str]:
 
 def _of_round(number: int, each: Round) -> list[str]:
     found = missing(f"round {number}, readers", each.readers, each.expected)
-    who, sleepers = f"round {number}, {'stalled' if each.stalling else 'not yet stalled'}", each.sleepers
-    found += missing(who, sleepers, each.expected, whole=not each.stalling)
-    if sleepers.closes.keys() - STALLED_ENDS:
-        found.append(f"{who}: closed with {dict(sleepers.closes)}")
+    if each.stalling:
+        return found + _of_sleepers(f"round {number}, stalled", each.sleepers, each.expected)
+    return found + missing(f"round {number}, not yet stalled", each.sleepers, each.expected)
+
+
+def _of_sleepers(who: str, census: Census, expected: Expected) -> list[str]:
+    """Return what is wrong with those who have slept: they may be closed, and if they are not, lack nothing."""
+    found = missing(who, census, expected, whole=False)
+    if census.closes.keys() - STALLED_ENDS:
+        found.append(f"{who}: closed with {dict(census.closes)}")
     return found
 
 

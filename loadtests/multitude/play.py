@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from loadtests.bench.meter import cpu_seconds, resident_bytes
 from loadtests.multitude.company import company
-from loadtests.multitude.outcome import Expected, Outcome, Round, Storm, missing
+from loadtests.multitude.outcome import Expected, Nap, Outcome, Round, Storm, missing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -68,6 +68,8 @@ class Play:
                 who = f"{plan.stalled} of them stalled" if stalling else "all of them reading"
                 self.say(f"{plan.events} events and {plan.changes:,} stock changes, {who} …")
                 outcome.rounds.append(await self.round(stalling=stalling))
+        self.say(f"{plan.stalled} stop reading for {plan.nap_events} events …")
+        outcome.nap = await self.nap()
         self.say(f"All {plan.viewers:,} are dropped and return within {plan.return_seconds:g} s …")
         outcome.storm = await self.storm()
 
@@ -89,9 +91,7 @@ class Play:
         ahead, and its stalling would cost the server nothing.
         """
         plan, pids = self.plan, (self.scene.pid, self.crowd.pid)
-        await self.crowd.vanish(self.sleepers)
-        await self.crowd.arrive(self.sleepers, SLEEPERS_SECONDS)
-        await self._all_here(self.sleepers)
+        await self._come_anew(self.sleepers)
         await self.crowd.keep_time(self.readers)
         async with self._watching() as memory:
             if stalling:
@@ -119,10 +119,21 @@ class Play:
             resident_peak=memory.peak,
         )
 
+    async def nap(self) -> Nap:
+        """Let the sleepers miss a few events and one stock change, and read on: they must be told all of it."""
+        await self._come_anew(self.sleepers)
+        await self.crowd.keep_time(self.readers)
+        await self.crowd.stall(self.sleepers)
+        await self._events(self.plan.nap_events, len(self.readers), self.plan.event_bytes)
+        expected = Expected(self.scene.offset, (await self.scene.burst(1)).final)
+        await self._settle(self.readers, expected)
+        await self.crowd.resume(self.sleepers)
+        return Nap(expected, await self._wake(expected))
+
     async def storm(self) -> Storm:
         """Cut all viewers off at once and let them return, while events go on and others stay.
 
-        The stock changes once, when nobody of them is there to hear of it: they must be told all the same.
+        The stock changes only while the first half returns: the second half must be told its numbers all the same.
         """
         plan, crowd = self.plan, self.crowd
         everybody = range(plan.viewers + plan.others)
@@ -134,12 +145,11 @@ class Play:
         book = await crowd.book()
         began = time.monotonic()
         await crowd.vanish(self.viewers)
-        stock = (await self.scene.burst(1)).final
         await crowd.arrive(self.viewers, plan.return_seconds)
-        async with self._writing() as asked:
+        async with self._writing(changing_until=began + plan.return_seconds / 2) as asked:
             await self._all_here(self.viewers)
             seconds = time.monotonic() - began
-        expected = Expected(self.scene.offset, stock)
+        expected = Expected(self.scene.offset, await self.scene.stock())
         viewers = await self._settle(self.viewers, expected)
         others = await self._settle(self.others, expected)
         await self.scene.check()
@@ -155,6 +165,13 @@ class Play:
             before=before,
             during=await crowd.deliveries(asked),
         )
+
+    async def _come_anew(self, group: Sequence[int]) -> None:
+        """Reconnect a group; the picture that some are shown is made small, so that they have hardly read anything."""
+        await self.scene.pin(self.plan.return_event_bytes)
+        await self.crowd.vanish(group)
+        await self.crowd.arrive(group, SLEEPERS_SECONDS)
+        await self._all_here(group)
 
     async def _events(self, count: int, audience: int, size: int) -> dict[int, int]:
         """Write events, each when all of the timed have the one before; return when which offset was asked for."""
@@ -174,13 +191,18 @@ class Play:
             await asyncio.sleep(POLL_SECONDS)
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[dict[int, int]]:
-        """Write an event every now and then until the end of the block; give when which offset was asked for."""
+    async def _writing(self, changing_until: float) -> AsyncIterator[dict[int, int]]:
+        """Write an event every now and then until the end of the block; give when which offset was asked for.
+
+        Until that moment (monotonic seconds) the stock changes with each.
+        """
         asked: dict[int, int] = {}
 
         async def write() -> None:
             asked_at = await self.scene.pin(self.plan.return_event_bytes)
             asked[self.scene.offset] = asked_at
+            if time.monotonic() < changing_until:
+                await self.scene.burst(self.plan.return_changes)
 
         async with repeated(write, self.plan.return_events_every):
             yield asked

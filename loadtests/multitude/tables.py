@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from loadtests.multitude.outcome import GROWTH_RATIO, LAST_VALUE_MS, P99_RATIO, RETURN_SECONDS
+from loadtests.multitude.outcome import GROWTH_RATIO, LAST_VALUE_MS, OTHERS_MS, P99_RATIO, RETURN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,11 @@ def _rounds(outcome: Outcome) -> Table:
         table.add_column(name, justify="right")
     for each in outcome.rounds:
         table.add_row(f"{plan.stalled} stalled" if each.stalling else "all read", *_figures_of(each))
+    if outcome.nap is not None:
+        nap = outcome.nap.sleepers
+        table.add_section()
+        closed = f"{nap.size - nap.here}"
+        table.add_row(f"a nap of {plan.nap_events} events", *[""] * 7, closed, f"{nap.here}")
     table.caption = "delays in ms; CPU per event and viewer, ours is the audience's; memory of the server"
     return table
 
@@ -112,5 +117,7 @@ def _figures(outcome: Outcome) -> Table:
     table.add_row("p99 with stalled over without", f"{outcome.p99_ratio:.2f}", f"≤ {P99_RATIO:.2f}")
     table.add_row("growth of memory while some stall", f"{outcome.growth_ratio:.1%}", f"≤ {GROWTH_RATIO:.0%}")
     if outcome.storm is not None:
+        during = outcome.storm.during.p99_ms
         table.add_row("all back, s", f"{outcome.storm.seconds:.1f}", f"≤ {RETURN_SECONDS:.0f}")
+        table.add_row("p99 to the others meanwhile, ms", f"{during:.0f}", f"≤ {OTHERS_MS:.0f}")
     return table

@@ -25,7 +25,7 @@ class Book:
 
     gaps: int = 0  # places where events were left out
     duplicates: int = 0  # events that came a second time
-    stale: int = 0  # live numbers that were not newer than the one before
+    stale: int = 0  # live numbers that were older than the one before
     wrong: int = 0  # anything else that may not be
     recovered: int = 0  # welcomes that picked a place up
     pictures: int = 0  # welcomes with a snapshot
@@ -42,7 +42,18 @@ class Book:
 class Witness:
     """One viewer. `begin` a connection, then `take` every message of it, in order."""
 
-    __slots__ = ("binary", "book", "epoch", "live", "name", "place", "stock", "stock_at", "welcomed")
+    __slots__ = (
+        "binary",
+        "book",
+        "epoch",
+        "joined",
+        "live",
+        "name",
+        "place",
+        "stock",
+        "stock_at",
+        "welcomed",
+    )
 
     def __init__(self, name: str, book: Book, *, binary: bool) -> None:
         self.name = name
@@ -52,7 +63,8 @@ class Witness:
         self.place = 0  # the newest event's offset
         self.stock: Stock | None = None  # the newest numbers of the drop
         self.stock_at = 0  # and when they came
-        self.live = -1  # revision of this connection's newest live number
+        self.joined = -1  # revision of this connection's first numbers
+        self.live = -1  # and of its newest live number
         self.welcomed = False  # on this connection
 
     @property
@@ -63,7 +75,7 @@ class Witness:
     def begin(self) -> None:
         """Know that a new connection begins."""
         self.welcomed = False
-        self.live = -1
+        self.joined = self.live = -1
 
     def take(self, told: Told, now: int) -> None:
         """Learn from a message that came at `now`, and write down what is wrong with it."""
@@ -73,8 +85,8 @@ class Witness:
             self._live_number(told.stock)
         if told.welcome is not None:
             self._welcome(told.welcome)
-        if told.stock is not None and (self.stock is None or told.stock > self.stock):
-            self.stock, self.stock_at = told.stock, now
+        if told.stock is not None:
+            self._learn(told.stock, now)
         if told.wrong or not self.welcomed or (told.opcode == BINARY) is not self.binary:
             self._object(told)
 
@@ -92,10 +104,17 @@ class Witness:
             book.note(f"{self.name}: event {offset} came again, {due} was due")
 
     def _live_number(self, stock: Stock) -> None:
-        if stock.revision <= self.live:
+        # What was on its way while the viewer joined may be older than what they joined with.
+        if self.joined < stock.revision < self.live:
             self.book.stale += 1
             self.book.note(f"{self.name}: stock revision {stock.revision} came after {self.live}")
         self.live = max(self.live, stock.revision)
+
+    def _learn(self, stock: Stock, now: int) -> None:
+        if self.joined < 0:
+            self.joined = stock.revision
+        if self.stock is None or stock > self.stock:
+            self.stock, self.stock_at = stock, now
 
     def _welcome(self, welcome: Welcome) -> None:
         if self.welcomed:

@@ -16,7 +16,7 @@ from server import metrics
 from server.auth import Identity, Right
 from server.clock import monotonic
 from server.errors import Code, Problem, unavailable
-from server.gateway.frames import Format
+from server.gateway.frames import SHARED_WINDOW, Format
 from server.gateway.viewer import Viewer
 from server.gateway.wire import HAND_OVER
 from server.protocol.codec import Codec, negotiate
@@ -135,12 +135,13 @@ class Gateway:
         return host
 
     def _hand_over(self, scope: Scope, codec: Codec, show: str, host: str, address: str) -> None:
-        def successor(deflate: bool) -> Viewer:  # noqa: FBT001  uvicorn's side calls it with this one word
-            return Viewer(self, Format.of(codec, deflate=deflate), show, host, address)
+        def successor(window: int) -> Viewer:
+            metrics.CONNECTIONS.inc()  # and from here on `left` will be called
+            # Shared frames use the whole window: who agreed to a smaller one is sent plain ones, as everybody may be.
+            form = Format.of(codec, deflate=window == SHARED_WINDOW)
+            return Viewer(self, form, show, inflate=window > 0, host=host, address=address)
 
-        if scope["extensions"][HAND_OVER](successor):
-            metrics.CONNECTIONS.inc()
-        else:
+        if not scope["extensions"][HAND_OVER](successor):
             self._admission.release(address)
 
 

@@ -23,6 +23,7 @@ SHORT, MEDIUM = 126, 1 << 16  # payloads below fit a 7-bit, a 16-bit length
 
 DEFLATE_FROM = 128  # bytes; smaller payloads hardly shrink
 DEFLATE_LEVEL = 6
+SHARED_WINDOW = zlib.MAX_WBITS  # of compressed frames, in bits
 DEFLATE_TAIL = b"\x00\x00\xff\xff"  # RFC 7692 section 7.2.1: left away by who sends
 
 
@@ -104,7 +105,7 @@ def deflated(plain: bytes, payload: bytes) -> bytes:
     """
     if len(payload) < DEFLATE_FROM:
         return plain
-    compressor = zlib.compressobj(DEFLATE_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    compressor = zlib.compressobj(DEFLATE_LEVEL, zlib.DEFLATED, -SHARED_WINDOW)
     body = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
     made = frame(plain[0] | COMPRESSED, body.removesuffix(DEFLATE_TAIL))
     return made if len(made) < len(plain) else plain

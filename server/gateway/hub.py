@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from server import metrics
-from server.errors import CLOSE_POSITION_LOST, Problem, unavailable
-from server.eventlog.recovery import Look
+from server.errors import CLOSE_POSITION_LOST, Code, Problem, unavailable
 from server.eventlog.stream import Place
-from server.gateway.delivery import Delivery
+from server.gateway.delivery import YIELD_EVERY, Delivery
 from server.gateway.frames import CODECS, Shared, message_frame
 from server.gateway.room import STOCK, VIEWERS, Person, Room
 from server.gateway.welcome import Welcome
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from server.eventlog.live import Live
-    from server.eventlog.recovery import Joins
+    from server.eventlog.recovery import Joins, Look
     from server.eventlog.stream import Entry
     from server.gateway.presence import Presence
     from server.gateway.viewer import Viewer
@@ -58,6 +57,7 @@ class Hub:
         self._rooms: dict[str, Room] = {}
         self._delivery = Delivery(settings.flush_ms / 1000, settings.viewer_buffer_bytes // ROUND_SHARE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unsure: set[str] = set()  # shows whose numbers are to be looked at anew
         self._refreshing = asyncio.Semaphore(REFRESHES_AT_ONCE)
         self.ear: Live | None = None
 
@@ -128,6 +128,7 @@ class Hub:
             )
             for viewer, _since in room.arriving:
                 viewer.refuse(problem)
+                self.leave(viewer)  # before they are here again in the room that takes this one's place
             self._close(room)
             return
         room.followed = True
@@ -166,12 +167,12 @@ class Hub:
             self._ask(room, viewer, None)
 
     def _go_on(self, room: Room, viewer: Viewer, since: Since, look: Look, reservations: bytes) -> None:
-        """Welcome somebody who returned: what they missed follows, then every drop's numbers."""
+        """Welcome somebody who returned: what they missed follows, then all live numbers."""
         missed = room.after(since.offset)
         offset = missed[-1].offset if missed else since.offset
         codec = CODECS[viewer.form]
         welcome = _welcome(room, look).with_missed(codec, viewer.subject, offset, len(missed), reservations)
-        later = [*missed, *room.stocks(look)]
+        later = [*missed, room.count(look), *room.stocks(look)]
         self._live(room, viewer, welcome, later, offset)
 
     def _begin(self, room: Room, viewer: Viewer, look: Look, reservations: bytes) -> None:
@@ -221,24 +222,37 @@ class Hub:
         """Send everybody of a show to start over: events are gone that nobody can bring back."""
         room = self._rooms.get(show)
         if room is not None:
-            room.outbox.clear()
-            for viewer in list(room.viewers):
-                viewer.close(CLOSE_POSITION_LOST, "position lost, start over", retry_after_ms=0)
+            room.lose()
+            viewers, room.viewers = room.viewers, set()  # from here on they get nothing more
+            self._start(self._start_over(viewers))
+
+    async def _start_over(self, viewers: set[Viewer]) -> None:
+        """Close with a time to come back at: so many per second as are taken, and not all in one turn of the loop."""
+        for number, viewer in enumerate(viewers, start=1):
+            wait_ms = 1000 * number // self._settings.accepts_per_second
+            viewer.close(CLOSE_POSITION_LOST, "position lost, start over", wait_ms)
+            if number % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
 
     def heard_anew(self, show: str) -> None:
         """Look at a show's numbers and everybody's reservations: what was told while nobody heard is gone."""
-        self._start(self._refresh(show))
+        if show not in self._unsure:
+            self._unsure.add(show)
+            self._start(self._refresh(show))
 
     async def _refresh(self, show: str) -> None:
         while (room := self._rooms.get(show)) is not None:
             try:
                 async with self._refreshing:
+                    self._unsure.discard(show)  # from here on it takes another look
                     look = await self._joins.look(show)
                 break
             except Problem as problem:  # nobody tells it a second time
+                self._unsure.add(show)
                 log.warning("numbers.unknown", show=show, reason=problem.detail)
                 await asyncio.sleep(REFRESH_SECONDS)
         else:
+            self._unsure.discard(show)
             return
         self.live(show, VIEWERS, "", pack({"type": "viewers.updated", "count": look.viewers}))
         for shared in room.stocks(look):
@@ -247,8 +261,11 @@ class Hub:
             self._joins.ask(show, subject, snapshot=False, then=partial(self._remind, show, subject))
 
     def _remind(self, show: str, subject: str, look: Look | Problem, reservations: bytes) -> None:
-        """Tell a viewer how their reservations stand."""
-        if isinstance(look, Look):
+        """Tell a viewer how their reservations stand; where that cannot be said, look again."""
+        if isinstance(look, Problem):
+            if look.code is Code.UNAVAILABLE:
+                self.heard_anew(show)
+        else:
             for reservation in unpacked(reservations):
                 self.live(show, PRIVATE, subject, pack({"type": "reservation", "reservation": reservation}))
 

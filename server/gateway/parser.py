@@ -4,7 +4,7 @@ Whole frames that are a message by themselves, pings and pongs among them, are r
 viewer ever sends. The rest (fragments, close frames, compressed messages, frames that the network cut, broken ones)
 is lent to the websockets library, a frame at a time, so that every byte is read by exactly one of the two.
 
-Memory: 64 bytes while nothing is under way, at most `max_bytes` of payload and one header otherwise.
+Memory: 72 bytes while nothing is under way, at most `max_bytes` of payload and one header otherwise.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ SHORT = 125  # bytes of payload whose number fits the header's second byte; cont
 TWO_BYTES = 126  # in the place of that number: it follows in two bytes; 127 says in eight
 HEADER = 6  # bytes before a short payload: two, and four of mask
 LONGEST_SHORT = HEADER + SHORT
-LENGTH_BYTE = (
-    0x80 - HEADER
-)  # a short frame's second byte, the mask's bit and the payload, less the whole frame's size
-FRAMES = 64  # that the library reads in a row, because they are fragments or come in one piece …
-FRAME_BYTES = 64  # … and one more for every so many of `max_bytes`; beyond them the stream fails with 1008
+LENGTH_BYTE = 0x80 - HEADER  # a short frame's second byte (mask bit, length) less the size of the whole frame
+FRAMES = 64  # that the library reads of one message, or of what comes at once …
+FRAME_BYTES = (
+    64  # … and one more for every so many bytes of `max_bytes`; beyond them the stream fails with 1008
+)
 
 
 class Kind(IntEnum):
@@ -58,20 +58,16 @@ class Parser:
     message by itself (RFC 7692 without context takeover).
     """
 
-    __slots__ = ("_deflate", "_max_bytes", "_reply", "_unusual")
+    __slots__ = ("_deflate", "_max_bytes", "_pongs", "_unusual", "ended")
 
     def __init__(self, max_bytes: int, *, deflate: bool = False) -> None:
         if max_bytes < SHORT:
             raise ValueError(f"max_bytes is {max_bytes}, and a control frame may have {SHORT}")
         self._max_bytes = max_bytes
         self._deflate = deflate
-        self._reply = b""
+        self._pongs = b""
         self._unusual: _Unusual | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether a close frame or a failure has ended the stream; what comes after it is discarded."""
-        return self._unusual is not None and self._unusual.close_code is not None
+        self.ended = False  # by a close frame or a failure; what comes after it is discarded
 
     @property
     def close_code(self) -> int | None:
@@ -83,12 +79,21 @@ class Parser:
         """Whether the stream was invalid."""
         return self._unusual is not None and self._unusual.failed
 
-    def take_reply(self) -> bytes:
-        """Return, once, what must be written now: pongs, the echo of a close frame, the close frame of a failure.
+    def take_pongs(self) -> bytes:
+        """Return, once, the answers to the pings that were received; they are due with the first of them."""
+        pongs, self._pongs = self._pongs, b""
+        return pongs
 
-        Nearly always empty. Who has sent a close frame already drops the reply of an ended parser: it holds another.
+    def take_reply(self) -> bytes:
+        """Return, once, what must be written behind the answers to what was received; nearly always empty.
+
+        That is the pongs which were not taken, and at the end the echo of a close frame or the close frame of a
+        failure: the last thing to be written, and nothing for who has sent a close frame already.
         """
-        reply, self._reply = self._reply, b""
+        reply = self.take_pongs()
+        if self._unusual is not None:
+            reply += self._unusual.close_frame
+            self._unusual.close_frame = b""
         return reply
 
     def feed(self, data: bytes) -> Messages:
@@ -150,13 +155,15 @@ class Parser:
             messages.append((kind, payload))
             at = stop
         if pongs:
-            self._reply += b"".join(pongs)
+            self._pongs += b"".join(pongs)
         return at
 
     def _feed_unusual(self, unusual: _Unusual, data: bytes, messages: Messages) -> None:
         """Go on from where the last bytes ended: in a header, in a frame, or between a message's fragments."""
         data = unusual.header + data
         at, end = 0, len(data)
+        if unusual.kind is None:
+            unusual.frames = 0
         while at < end and unusual.close_code is None:
             if not unusual.owed:
                 if unusual.kind is None:
@@ -166,9 +173,10 @@ class Parser:
                     break
             stop = min(at + unusual.owed, end)
             unusual.owed -= stop - at
-            self._reply += unusual.read(data[at:stop], messages)
+            self._pongs += unusual.read(data[at:stop], messages)
             at = stop
-        unusual.header = data[at:] if unusual.close_code is None else b""
+        self.ended = unusual.close_code is not None
+        unusual.header = b"" if self.ended else data[at:]
 
 
 @dataclass(slots=True)
@@ -182,8 +190,9 @@ class _Unusual:
     kind: Kind | None = None  # of the fragmented message that is open
     message: bytearray = field(default_factory=bytearray)  # what has come of it
     library: Protocol | None = None  # in the midst of a frame or of a fragmented message
-    frames: int = 0  # lent to the library in a row
+    frames: int = 0  # that the library has read of this message, or of what came at once
     close_code: int | None = None
+    close_frame: bytes = b""
     failed: bool = False
 
     def is_over(self) -> bool:
@@ -191,7 +200,7 @@ class _Unusual:
         return self.library is None and not self.header and self.close_code is None
 
     def read(self, part: bytes, messages: Messages) -> bytes:
-        """Have a part of a frame, or all of it, read by the library; return the reply.
+        """Have a part of a frame, or all of it, read by the library; return the pong.
 
         The library sees a wrong header before the payload has come.
         """
@@ -202,8 +211,9 @@ class _Unusual:
                 self._take(library, frame, messages)
         reply = b"".join(library.data_to_send())
         if library.close_sent is not None:
-            self._end(library)
-        elif not self.owed and self.kind is None:
+            self._end(library, reply)
+            return b""
+        if not self.owed and self.kind is None:
             # Made anew next time. That takes 4 of the 7 µs which a frame costs here, little for what is so rare, and
             # nothing is left of one message when the next one is read.
             self.library = None
@@ -231,7 +241,7 @@ class _Unusual:
         self.frames += 1
         if self.frames > FRAMES + self.max_bytes // FRAME_BYTES:
             # An empty fragment costs its sender 6 bytes and us 3 µs, and no limit on messages ever sees it.
-            library.fail(CloseCode.POLICY_VIOLATION, f"{self.frames} fragments")
+            library.fail(CloseCode.POLICY_VIOLATION, f"{self.frames} unusual frames")
         elif frame.opcode is Opcode.PING or frame.opcode is Opcode.PONG:
             messages.append((Kind(frame.opcode), data))
         else:
@@ -240,10 +250,10 @@ class _Unusual:
     def _take_fragment(self, library: Protocol, frame: Frame, data: bytes, messages: Messages) -> None:
         if frame.opcode is not Opcode.CONT:
             self.kind = Kind(frame.opcode)
-        self.message += data
         if not frame.fin or self.kind is None:
+            self.message += data
             return
-        kind, message = self.kind, bytes(self.message)
+        kind, message = self.kind, bytes(self.message) + data
         self.kind = None
         self.message.clear()
         if len(message) > self.max_bytes:  # zlib keeps back up to 258 bytes that the library has not counted
@@ -253,7 +263,8 @@ class _Unusual:
         else:
             messages.append((kind, message))
 
-    def _end(self, library: Protocol) -> None:
+    def _end(self, library: Protocol, close_frame: bytes) -> None:
+        self.close_frame = close_frame
         if self.close_code is None and library.close_sent is not None:
             self.close_code = library.close_sent.code
             self.failed = True

@@ -71,10 +71,17 @@ class Room:
         """Stand at a place of the log, with these newest events before it; what was known before counts no more."""
         self.place = place
         self.outbox.clear()
+        self.latest.clear()  # after a restore revisions may be lower than those that were told
+        self.fresh.clear()
         self._history.clear()
         self._history_bytes = 0
         for entry in tail:
             self._remember(Shared(entry.packed, entry.offset))
+
+    def lose(self) -> None:
+        """Stand nowhere until the log begins anew: who joins before that would miss what came meanwhile."""
+        self.place = None
+        self.outbox.clear()
 
     def advance(self, place: Place, event: Shared) -> None:
         """Take the log's next event."""
@@ -105,13 +112,17 @@ class Room:
 
     def stocks(self, look: Look) -> list[Shared]:
         """Return the newest numbers of every drop: the look's own, or newer ones that came meanwhile."""
-        frames = []
+        newest = {name: shared for name, shared in self.latest.items() if name.startswith(STOCK)}
         for stock in look.stocks:
-            known = self.latest.get(STOCK + stock["drop_id"])
-            if known is None or known.message["revision"] < stock["revision"]:
-                known = Shared(pack({"type": "stock.updated", **stock}), name=STOCK + stock["drop_id"])
-            frames.append(known)
-        return frames
+            name = STOCK + stock["drop_id"]
+            if name not in newest or newest[name].message["revision"] < stock["revision"]:
+                newest[name] = Shared(pack({"type": "stock.updated", **stock}), name=name)
+        return list(newest.values())
+
+    def count(self, look: Look) -> Shared:
+        """Return how many viewers are here: as told last, or else as the look has seen."""
+        told = self.latest.get(VIEWERS)
+        return told or Shared(pack({"type": "viewers.updated", "count": look.viewers}), name=VIEWERS)
 
     def newer(self, look: Look) -> list[Shared]:
         """Return the live numbers that are newer than a look's snapshot."""
@@ -120,7 +131,7 @@ class Room:
         return [
             shared
             for name, shared in self.latest.items()
-            if (name in told and shared.message["revision"] > told[name])
+            if (name.startswith(STOCK) and shared.message["revision"] > told.get(name, -1))
             or (name == VIEWERS and shared.message["count"] != viewers)
         ]
 

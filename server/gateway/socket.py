@@ -5,7 +5,9 @@ no timer of its own: only the slots below. What the messages mean is a subclass'
 
 Bound: what waits to be sent is the transport's, as references to frames that all viewers share. Above the low mark
 the connection counts as behind; above the high mark it is closed with 3008. A peer that takes nothing at all gets
-`CLOSE_SECONDS` for the close frame and is then cut off.
+`CLOSE_SECONDS` for the close frame and is then cut off. What comes in is read `PIECE` by piece, and a peer that
+sends what no limit on messages counts (pings, pongs, anything after our close frame) is let go after `MAX_UNCOUNTED`:
+a frame costs its sender 6 bytes and us a microsecond, and the loop reads megabytes in one turn where it may.
 """
 
 from __future__ import annotations
@@ -17,15 +19,18 @@ import msgspec
 
 from server import metrics
 from server.clock import monotonic
-from server.errors import CLOSE_NO_PONG, CLOSE_TOO_SLOW, Close
-from server.gateway.frames import CLOSE, PING, Format, frame
-from server.gateway.parser import Kind, Parser
+from server.errors import CLOSE_NO_PONG, CLOSE_TOO_MANY_MESSAGES, CLOSE_TOO_SLOW, Close
+from server.gateway import frames
+from server.gateway.frames import CLOSE, Format, frame
+from server.gateway.parser import BINARY, PING, PONG, Parser
 
 if TYPE_CHECKING:
     from server.gateway.timers import Timers
 
 MAX_REASON_BYTES = 123  # RFC 6455 section 5.5
 CLOSE_SECONDS = 10.0  # time that a closed connection has to take what was sent; then it is cut off
+PIECE = 16_384  # bytes read before the connection is looked at again: 3 ms where all are empty frames
+MAX_UNCOUNTED = 1_000  # frames between two looks that no limit on messages counts
 LOW_MARK_SHARE = 8  # the low mark is this part of the high one
 GONE = 1006  # the connection ended without a close frame
 
@@ -57,11 +62,14 @@ class Socket(asyncio.Protocol):
         "pinged_at",
         "slot",
         "transport",
+        "uncounted",
     )
 
-    def __init__(self, timers: Timers, form: Format, *, message_bytes: int, high_mark: int) -> None:
+    def __init__(
+        self, timers: Timers, form: Format, *, inflate: bool, message_bytes: int, high_mark: int
+    ) -> None:
         self._timers = timers
-        self._parser = Parser(message_bytes, deflate=form >= Format.MSGPACK_DEFLATE)
+        self._parser = Parser(message_bytes, deflate=inflate)
         self.form = form
         self.high_mark = high_mark
         self.behind = False  # more than the low mark waits to be sent
@@ -70,6 +78,7 @@ class Socket(asyncio.Protocol):
         self.pinged_at = 0.0  # when the ping left that waits for a sign of life; 0.0 where none does
         self.due = 0  # the tick of the deadline, kept by the timers
         self.slot = 0
+        self.uncounted = 0  # frames since the last look that were no messages, or came after the end
 
     def take_over(self, transport: asyncio.Transport, connections: set[Any]) -> None:
         """Become the protocol of a transport; `connections` is the server's own list, left at the end."""
@@ -85,18 +94,13 @@ class Socket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer."""
         self.heard = True
-        parser = self._parser
-        for kind, payload in parser.feed(data):
-            if kind <= Kind.BINARY:
-                if not self.closing:
-                    self.message(payload, binary=kind == Kind.BINARY)
-            elif kind is Kind.PONG:
-                self._ponged()
-        reply = parser.take_reply()
-        if reply and not self.closing:
-            self._reply(reply)
-        if parser.ended:
-            self._ended()
+        if len(data) <= PIECE:
+            self._take_in(data)
+        else:
+            for at in range(0, len(data), PIECE):
+                if self.transport.is_closing():
+                    break
+                self._take_in(data[at : at + PIECE])
 
     def pause_writing(self) -> None:
         """Count as behind: more than the low mark waits."""
@@ -146,6 +150,7 @@ class Socket(asyncio.Protocol):
 
     def look(self) -> None:
         """Be looked at: alive, to be pinged, or dead."""
+        self.uncounted = 0
         if self.heard:
             self.heard = False
             self.pinged_at = 0.0
@@ -153,7 +158,7 @@ class Socket(asyncio.Protocol):
             self._dead()
         else:
             self.pinged_at = monotonic()
-            self.write(PING)
+            self.write(frames.PING)
 
     def overdue(self) -> None:
         """Meet the deadline: of a connection that is closing, the last one."""
@@ -173,7 +178,34 @@ class Socket(asyncio.Protocol):
 
     # Private.
 
+    def _take_in(self, data: bytes) -> None:
+        parser = self._parser
+        for kind, payload in parser.feed(data):
+            if kind <= BINARY and not self.closing:
+                self.message(payload, binary=kind is BINARY)
+            else:
+                self.uncounted += 1
+                if kind is PING:
+                    self._reply(parser.take_pongs())  # all of them with the first: no answer may come between
+                elif kind is PONG:
+                    self._ponged()
+        if parser.ended:
+            self._reply(parser.take_reply())
+            self._ended()
+        elif self.uncounted > MAX_UNCOUNTED:
+            self._overdo()
+
+    def _overdo(self) -> None:
+        """Close the connection of a peer that sends too much of what no limit counts; cut it off if that was done."""
+        if self.closing:
+            self.transport.abort()
+        else:
+            self.close(CLOSE_TOO_MANY_MESSAGES, f"{self.uncounted} pings and pongs", retry_after_ms=1000)
+            self.uncounted = 0
+
     def _reply(self, reply: bytes) -> None:
+        if self.closing or not reply:
+            return
         # A peer that sends pings without reading our answers would grow the buffer for as long as it likes.
         if self.behind:
             self.transport.abort()

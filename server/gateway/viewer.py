@@ -65,10 +65,16 @@ class Viewer(Socket):
         "show",
     )
 
-    def __init__(self, gateway: Gateway, form: Format, show: str, host: str, address: str) -> None:
+    def __init__(  # noqa: PLR0913  what the handshake has found
+        self, gateway: Gateway, form: Format, show: str, *, inflate: bool, host: str, address: str
+    ) -> None:
         limits = gateway.settings
         super().__init__(
-            gateway.timers, form, message_bytes=limits.message_bytes, high_mark=limits.viewer_buffer_bytes
+            gateway.timers,
+            form,
+            inflate=inflate,
+            message_bytes=limits.message_bytes,
+            high_mark=limits.viewer_buffer_bytes,
         )
         self._gateway = gateway
         self._session = Session(CODECS[form], RateLimit(limits.messages_per_second, limits.message_burst))

@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import binascii
-import zlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import structlog
 from websockets.datastructures import Headers
-from websockets.exceptions import NegotiationError
-from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.utils import accept_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from starlette.types import Message
     from uvicorn import Config
     from uvicorn.server import ServerState
-    from websockets.extensions.base import Extension
-    from websockets.typing import ExtensionParameter
+    from websockets.extensions.permessage_deflate import PerMessageDeflate
 
     from server.gateway.front import Front
     from server.gateway.socket import Socket
@@ -56,7 +53,7 @@ class Wire(asyncio.Protocol):
         self._lost = asyncio.Event()
         self._connects = True  # the app has not been told yet
         self._agreed: list[tuple[bytes, bytes]] = []  # headers of the handshake's answer
-        self._compressed = False
+        self._window = 0
         self._answered = False
         self._handed_over = False
         self._early = b""
@@ -111,33 +108,38 @@ class Wire(asyncio.Protocol):
         fields = Headers()
         for name, value in front.headers:
             fields[name.decode("latin-1")] = value.decode("latin-1")
-        library = ServerProtocol(extensions=[SharedDeflate()] if self.deflate else None)
+        # Without context takeover (RFC 7692 section 7.1.1) a compressed frame is the same for every connection.
+        deflate = ServerPerMessageDeflateFactory(
+            server_no_context_takeover=True, client_no_context_takeover=True
+        )
+        library = ServerProtocol(extensions=[deflate] if self.deflate else None)
         response = library.accept(Request(front.url.decode("latin-1"), fields))
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._answered = True
             self.transport.write(response.serialize())
             self.transport.close()
             return False
-        self._compressed = bool(library.extensions)
+        for agreed in library.extensions:
+            self._window = cast("PerMessageDeflate", agreed).local_max_window_bits
         for header in ("Sec-WebSocket-Accept", "Sec-WebSocket-Extensions"):
             if header in response.headers:
                 self._agreed.append((header.encode(), response.headers[header].encode()))
         return True
 
-    def _hand_over(self, make: Callable[[bool], Socket]) -> bool:
-        """Let what `make` returns take this connection over, now; it is told whether compression was agreed.
+    def _hand_over(self, make: Callable[[int], Socket]) -> bool:
+        """Let what `make` returns take this connection over, now. False where the connection has gone meanwhile.
 
-        False where the connection has gone meanwhile.
+        `make` is told the window, in bits, that our compressed messages may use; 0 where none was agreed.
         """
         if self._lost.is_set() or self.transport.is_closing():
             return False
         self._handed_over = True
         connections: set[Any] = self._server.connections
         connections.discard(self)
-        successor = make(self._compressed)
+        successor = make(self._window)
         successor.take_over(self.transport, connections)
-        if self._early:  # in a turn of its own, but before anything else is read
-            asyncio.get_running_loop().call_soon(successor.data_received, self._early)
+        if self._early:  # now: uvloop reads between turns, and what came later would be first
+            successor.data_received(self._early)
         return True
 
     # The app's side: ASGI 3.0 with the websocket denial response.
@@ -147,6 +149,8 @@ class Wire(asyncio.Protocol):
             await self._config.loaded_app(scope, self._receive, self._send)
         except Exception:
             log.exception("handshake.failed")
+            if self._handed_over:
+                self.transport.abort()  # as a loop ends a connection whose protocol fails
         if not self._handed_over:
             if not self._answered:
                 self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"Internal Server Error")
@@ -187,22 +191,6 @@ class Wire(asyncio.Protocol):
             return
         line = f"HTTP/1.1 {status:d} {HTTPStatus(status).phrase}\r\n".encode()
         self.transport.write(b"".join([line, *(b"%b: %b\r\n" % header for header in headers), b"\r\n", body]))
-
-
-class SharedDeflate(ServerPerMessageDeflateFactory):
-    """Compression that is the same for every connection: no context takeover, and the whole window (RFC 7692)."""
-
-    def __init__(self) -> None:
-        super().__init__(server_no_context_takeover=True, client_no_context_takeover=True)
-
-    def process_request_params(
-        self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
-    ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
-        """Agree to an offer, unless it wants a smaller window than the shared frames use."""
-        answer, extension = super().process_request_params(params, accepted_extensions)
-        if extension.local_max_window_bits < zlib.MAX_WBITS:
-            raise NegotiationError("the frames are shared and use the whole window")
-        return answer, extension
 
 
 class DeflatingWire(Wire):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from server.store.place import socket_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 READ_BYTES = 65_536
 SUBSCRIBE = b"SSUBSCRIBE"
@@ -40,6 +40,7 @@ class Proxy:
         self._links: set[Link] = set()
         self._answers = asyncio.Event()
         self._answers.set()
+        self._lag: asyncio.Semaphore | None = None
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -63,6 +64,11 @@ class Proxy:
         for link in self.subscriptions:
             link.abort()
 
+    def cut_all(self) -> None:
+        """End every connection."""
+        for link in list(self._links):
+            link.abort()
+
     def deafen(self) -> None:
         """Swallow from now on what the store says to those that subscribe; connections made later hear."""
         for link in self.subscriptions:
@@ -81,6 +87,17 @@ class Proxy:
             yield
         finally:
             self._answers.set()
+
+    @contextmanager
+    def lagging(self) -> Iterator[Callable[[], None]]:
+        """Delay what the store tells those that subscribe until the block ends; the given call lets a write through."""
+        self._lag = lag = asyncio.Semaphore(0)
+        try:
+            yield lag.release
+        finally:
+            self._lag = None
+            for _ in self._links:
+                lag.release()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -108,8 +125,7 @@ class Proxy:
     async def _back(self, reader: asyncio.StreamReader, link: Link) -> None:
         with suppress(ConnectionError):
             while answer := await reader.read(READ_BYTES):
-                if not link.subscribes:
-                    await self._answers.wait()
+                await self._patience(link)
                 if link.losing:
                     link.losing -= 1
                 elif not link.deaf:
@@ -117,3 +133,9 @@ class Proxy:
                     await link.writer.drain()
         if not link.deaf:
             link.abort()
+
+    async def _patience(self, link: Link) -> None:
+        if not link.subscribes:
+            await self._answers.wait()
+        elif self._lag is not None:
+            await self._lag.acquire()

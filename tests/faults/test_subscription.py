@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from server.gateway.presence import Presence
 from server.inventory.holds import Held
 from tests.deadlines import let_lapse
 from tests.faults.conftest import ON_SECONDS
-from tests.faults.witness import count, crowd
+from tests.faults.witness import backwards, count, crowd
 from tests.waiting import wait_for
 from tests.wire import wire
 
@@ -30,6 +30,7 @@ PAUSE_SECONDS = 5.0
 LOSSES = 5
 KILLS = 12
 KILL_EVERY_SECONDS = 0.1
+APART_SECONDS = 0.02  # between changes that are told apart
 FLUSHED_SECONDS = 0.3  # after which a change of stock is surely published
 TOLD_SECONDS = 10.0
 
@@ -172,6 +173,28 @@ async def test_a_lapse_that_nobody_heard_of_arrives(scene: Scene) -> None:
                 await let_lapse(scene.house.client, stage.show, held)
                 assert (await scene.house.holds.sweep(stage.show)).lapsed == 1
             await viewer.until(lambda each: each.reservations[held]["state"] == "expired", TOLD_SECONDS)
+
+
+@pytest.mark.parametrize("returning", [False, True], ids=["new", "returning"])
+async def test_who_joins_ahead_of_the_news_is_not_thrown_back(scene: Scene, *, returning: bool) -> None:
+    """The subscription lags: numbers older than those that a viewer joined with reach the others, and not them."""
+    async with scene.stage() as stage, stage.watching():
+        drop, token = await stage.drop(10), stage.viewer()
+        async with stage.watching(token) as viewer:
+            since = viewer.place if returning else None
+        async with AsyncExitStack() as stack:
+            with scene.proxy.lagging() as let_through:
+                for number in range(3):
+                    taken = await scene.house.holds.reserve(stage.show, f"somebody-{number}", "once", drop, 1)
+                    assert isinstance(taken, Held)
+                    await asyncio.sleep(APART_SECONDS)
+                late = await stack.enter_async_context(stage.watching(token, since=since))
+                await late.until(lambda each: each.stock.get(drop, {}).get("held") == 3)
+                let_through()
+                await asyncio.sleep(FLUSHED_SECONDS)
+            await stage.reserve(stage.viewer(), drop)
+            await late.until(lambda each: each.stock[drop]["held"] == 4)
+            assert list(backwards(late.messages)) == []
 
 
 async def test_what_happens_to_a_viewer_while_they_join_is_told(scene: Scene) -> None:

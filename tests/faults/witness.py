@@ -82,8 +82,9 @@ def complaints(stays: list[Stay]) -> list[str]:
 
 
 def backwards(messages: list[Message]) -> Iterator[str]:
-    """Yield a sentence for each stock number that is older than the one before it."""
-    newest: dict[str, int] = {}
+    """Yield a sentence for each stock number that is older than one before it, the welcome's own among them."""
+    shown = messages[0].get("snapshot", {}).get("drops", ()) if messages else ()
+    newest: dict[str, int] = {drop["id"]: drop["revision"] for drop in shown}
     for message in messages:
         if message["type"] == "stock.updated":
             drop, revision = message["drop_id"], message["revision"]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from loadtests.multitude.scene import Scene
 
+BUFFER = 262_144  # bytes that the server keeps for one viewer
 SMALL = Plan(
     viewers=600,
     stalled=12,
@@ -41,7 +42,8 @@ SMALL = Plan(
     events=30,
     changes=500,
     repetitions=1,
-    event_bytes=12_000,  # thirty of them are more than a stalled viewer's sockets and buffer hold
+    event_bytes=16_000,  # thirty of them are more than a stalled viewer's sockets, up to 150 kB, and the buffer hold
+    nap_events=13,  # and thirteen are more than the sockets and an eighth of the buffer, where skipping begins
     pause_seconds=0.0,
     arrival_seconds=1.0,
     return_seconds=1.0,
@@ -55,7 +57,7 @@ NUMBERS = {"available": 7, "held": 2, "sold": 1, "quantity": 10}
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Give a server that keeps little for a viewer who does not read."""
     process = ServerProcess(tmp_path_factory.mktemp("multitude") / "data")
-    process.settings = {"LIVEDROP_VIEWER_BUFFER_BYTES": "65536"}
+    process.settings = {"LIVEDROP_VIEWER_BUFFER_BYTES": str(BUFFER)}
     process.start()
     yield process
     assert process.stop() == 0, process.log.read_text()
@@ -85,6 +87,8 @@ async def test_a_multitude_misses_nothing(server: ServerProcess) -> None:
         "nobody was stalled enough for the server to let them go"
     )
     assert all_read.deliveries.count == SMALL.events * (SMALL.viewers - SMALL.stalled)
+    assert outcome.nap is not None
+    assert outcome.nap.sleepers.here == SMALL.stalled
     assert outcome.storm is not None
     assert outcome.storm.recovered == SMALL.viewers
     assert outcome.book is not None

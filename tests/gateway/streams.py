@@ -63,7 +63,7 @@ def read(parser: Parser, parts: list[bytes], max_bytes: int) -> Reading:
         reading.messages += parser.feed(part)
         reading.reply += parser.take_reply()
         assert kept(parser) <= max_bytes + 14, "more is kept than a message and a header"
-        assert parser.ended == (parser.close_code is not None)
+        assert parser.ended is (parser.close_code is not None)
     reading.close_code, reading.failed = parser.close_code, parser.failed
     return reading
 

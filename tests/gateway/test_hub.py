@@ -13,7 +13,7 @@ from websockets.frames import Frame
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from server.errors import Code, Problem, unavailable
+from server.errors import CLOSE_POSITION_LOST, Code, Problem, unavailable
 from server.eventlog.recovery import Look
 from server.eventlog.stream import Entry, Place
 from server.gateway.frames import Format, Shared
@@ -42,6 +42,7 @@ class Guest:
         self.data = b""
         self.private: list[bytes] = []
         self.refused: Problem | None = None
+        self.closed = self.wait_ms = 0
 
     @property
     def subject(self) -> str:
@@ -60,6 +61,9 @@ class Guest:
 
     def refuse(self, problem: Problem) -> None:
         self.refused, self.closing = problem, True
+
+    def close(self, code: int, _text: str, retry_after_ms: int) -> None:
+        self.closing, self.closed, self.wait_ms = True, code, retry_after_ms
 
     @property
     def told(self) -> list[dict[str, Any]]:
@@ -83,6 +87,11 @@ class Looks:
     def ask(self, _show: str, viewer: str, *, snapshot: bool, then: Any) -> None:
         self.asked.append((viewer, snapshot, then))
 
+    async def look(self, show: str) -> Look:
+        found: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
+        self.ask(show, "", snapshot=False, then=lambda look, _own: found.set_result(look))
+        return await found
+
     def answer(self, look: Look | Problem) -> list[bool]:
         asked, self.asked = self.asked, []
         for _viewer, _snapshot, then in asked:
@@ -91,16 +100,16 @@ class Looks:
 
 
 class Presences:
-    """Stands in for `Presence`: keeps who is here."""
+    """Stands in for `Presence`: keeps who is here; repeating changes nothing."""
 
     def __init__(self) -> None:
-        self.here: list[str] = []
+        self.here: set[str] = set()
 
     def came(self, _show: str, viewer: str) -> None:
-        self.here.append(viewer)
+        self.here.add(viewer)
 
     def left(self, _show: str, viewer: str) -> None:
-        self.here.remove(viewer)
+        self.here.discard(viewer)
 
 
 class Ear:
@@ -133,7 +142,9 @@ def stock(revision: int, drop: str = "d") -> dict[str, Any]:
 def look(offset: int, *, epoch: str = "e", revision: int = 1, snapshot: bool = True) -> Look:
     """Return a look at the show."""
     shown = {"show": {}, "drops": [], "pinned": [], "viewers": 1} if snapshot else None
-    return Look(epoch=epoch, offset=offset, server_time_at=1, stocks=[stock(revision)], snapshot=shown)
+    return Look(
+        epoch=epoch, offset=offset, server_time_at=1, stocks=[stock(revision)], snapshot=shown, viewers=7
+    )
 
 
 class Scene:
@@ -201,7 +212,7 @@ async def test_a_known_place_is_picked_up_without_a_picture(since: int) -> None:
     welcome, *later = guest.told
     assert (welcome["recovered"], welcome["missed"], welcome["offset"]) == (True, 10 - since, 10)
     assert guest.offsets == list(range(since + 1, 11))
-    assert later[-1] == {"type": "stock.updated", **stock(1)}
+    assert later[-2:] == [{"type": "viewers.updated", "count": 7}, {"type": "stock.updated", **stock(1)}]
 
 
 async def test_a_place_ahead_of_this_process_is_picked_up_too() -> None:
@@ -265,22 +276,26 @@ async def test_a_log_that_began_anew_refuses_until_the_ear_knows() -> None:
 
 
 async def test_numbers_newer_than_the_picture_follow_it() -> None:
-    """A number told between the look and the welcome was flushed to the others: the joiner gets it as well."""
+    """A number told between the look and the welcome was flushed to the others: the joiner gets it as well.
+
+    That of a drop which the look has not seen yet, too.
+    """
     scene = Scene()
     await scene.joined("first")
     guest = scene.come("ann")
     await scene.asked()
     for kind, name, message in (
         ("s", "d", {"type": "stock.updated", **stock(5)}),
-        ("s", "old", {"type": "stock.updated", **stock(1, "old")}),
+        ("s", "later", {"type": "stock.updated", **stock(0, "later")}),
         ("c", "", {"type": "viewers.updated", "count": 2}),
     ):
         scene.hub.live(SHOW, kind, name, pack(message))
     await scene.settled()
     scene.looks.answer(look(10, revision=3))
-    told = {message["type"]: message for message in guest.told}
-    assert told["stock.updated"]["revision"] == 5
-    assert told["viewers.updated"]["count"] == 2
+    _welcome, *told = guest.told
+    stocks = {each["drop_id"]: each["revision"] for each in told if each["type"] == "stock.updated"}
+    assert stocks == {"d": 5, "later": 0}
+    assert {"type": "viewers.updated", "count": 2} in told
 
 
 async def test_a_problem_reaches_every_joiner_and_the_next_one_is_served() -> None:
@@ -307,6 +322,66 @@ async def test_a_show_that_cannot_be_followed_refuses_all_and_is_tried_anew() ->
     assert second.told[0]["type"] == "welcome"
 
 
+async def test_who_returns_from_a_failed_join_is_here_once_more() -> None:
+    """The old socket ends after the new one has come in: that takes nobody out who is still here."""
+    scene = Scene()
+    scene.ear.problem = unavailable("no answer")
+    first = scene.come("ann")
+    await wait_for(lambda: first.refused is not None, "the refusal")
+    scene.ear.problem = None
+    await scene.joined("ann")
+    scene.hub.leave(first)  # type: ignore[arg-type]  # a stand-in
+    assert scene.presences.here == {"ann"}
+
+
+async def test_nobody_joins_a_log_whose_place_is_lost() -> None:
+    """Between `lost` and `began` nobody knows what follows: come again, rather than miss it unnoticed."""
+    scene = Scene()
+    await scene.joined("first")
+    fresh, back = scene.come("ann"), scene.come("bob", Since("e", 20))
+    await scene.asked(2)
+    scene.hub.lost(SHOW)
+    scene.looks.answer(look(20))
+    scene.hub.began(SHOW, Place("e", 25), [entry(offset) for offset in range(21, 26)])
+    assert fresh.refused is not None
+    assert back.refused is not None
+    assert fresh.data == back.data == b""
+    third = scene.come("cid", Since("e", 20))
+    await scene.asked()
+    scene.looks.answer(look(25, snapshot=False))
+    assert third.offsets == [21, 22, 23, 24, 25]
+
+
+async def test_a_lost_place_sends_everybody_to_start_over_one_after_the_other() -> None:
+    """All are closed with 3010, and told to come back at the rate at which they are taken; none hears the new log."""
+    scene = Scene(accepts_per_second=10)
+    guests = [await scene.joined(f"v{number}") for number in range(20)]
+    scene.hub.lost(SHOW)
+    scene.hub.began(SHOW, Place("new", 10), [])
+    scene.hub.event(SHOW, entry(11))
+    await scene.settled()
+    await wait_for(lambda: all(guest.closed for guest in guests), "all to be closed")
+    assert {guest.closed for guest in guests} == {CLOSE_POSITION_LOST}
+    assert sorted(guest.wait_ms for guest in guests) == list(range(100, 2100, 100))
+    assert [guest.offsets for guest in guests] == [[]] * 20
+
+
+async def test_numbers_of_a_log_that_began_anew_may_be_lower() -> None:
+    """After a restore a drop's revisions begin lower than those told before: the new ones count."""
+    scene = Scene()
+    await scene.joined("ann")
+    scene.hub.live(SHOW, "s", "d", pack({"type": "stock.updated", **stock(50)}))
+    await scene.settled()
+    scene.hub.lost(SHOW)
+    scene.hub.began(SHOW, Place("new", 3), [])
+    guest = scene.come("bob")
+    await scene.asked()
+    scene.looks.answer(look(3, epoch="new", revision=4))
+    scene.hub.live(SHOW, "s", "d", pack({"type": "stock.updated", **stock(5)}))
+    await scene.settled()
+    assert [each["revision"] for each in guest.told if each["type"] == "stock.updated"] == [5]
+
+
 async def test_who_left_while_joining_is_not_welcomed() -> None:
     """The look's answer comes after the connection has gone."""
     scene = Scene()
@@ -324,12 +399,12 @@ async def test_sockets_are_counted_by_viewer_and_limited() -> None:
     guests = [scene.come("ann") for _ in range(3)]
     assert scene.hub.enter(Guest(), "ann", None) is False  # type: ignore[arg-type]  # a stand-in
     scene.come("host", guest=Guest(counts=False))
-    assert scene.presences.here == ["ann"]
+    assert scene.presences.here == {"ann"}
     for guest in guests[:2]:
         scene.hub.leave(guest)  # type: ignore[arg-type]  # a stand-in
-    assert scene.presences.here == ["ann"]
+    assert scene.presences.here == {"ann"}
     scene.hub.leave(guests[2])  # type: ignore[arg-type]  # a stand-in
-    assert scene.presences.here == []
+    assert scene.presences.here == set()
 
 
 async def test_private_messages_reach_the_sockets_of_their_viewer() -> None:
@@ -342,6 +417,25 @@ async def test_private_messages_reach_the_sockets_of_their_viewer() -> None:
     scene.hub.live(SHOW, "v", "nobody", packed)
     assert ann.private == joining.private == [Shared(packed).frame(Format.MSGPACK)]
     assert bob.private == []
+
+
+async def test_reservations_that_cannot_be_looked_at_are_looked_at_again() -> None:
+    """After a new subscription everybody is reminded once, also where the first attempt fails."""
+    scene = Scene()
+    guest = await scene.joined("ann")
+    for _ in range(3):
+        scene.hub.heard_anew(SHOW)
+    await scene.asked()
+    scene.looks.answer(look(10, snapshot=False))
+    await scene.asked()
+    scene.looks.answer(unavailable("no answer"))
+    await scene.asked()
+    scene.looks.answer(look(10, snapshot=False))
+    await scene.asked()
+    (viewer, _snapshot, then), *others = scene.looks.asked
+    then(look(10, snapshot=False), pack([{"id": "rs_1"}]))
+    assert (viewer, others) == ("ann", [])
+    assert [each[-5:] for each in guest.private] == [b"\xa4rs_1"]
 
 
 async def test_a_show_nobody_watches_is_left_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:

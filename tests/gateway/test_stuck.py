@@ -6,7 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from websockets.frames import Frame, Opcode
 
+from server.errors import CLOSE_TOO_MANY_MESSAGES
+from server.gateway.socket import CLOSE_SECONDS, MAX_UNCOUNTED
 from tests.gateway.sluggish import Sluggish, pin_big_products
 from tests.server import ServerProcess
 from tests.wire import shared_show, stage_of
@@ -60,6 +63,12 @@ async def flood(peer: Sluggish) -> None:
             await peer._flush()
 
 
+async def send_on(peer: Sluggish, data: bytes) -> None:
+    """Send the same bytes again and again, for as long as the connection takes them."""
+    while True:
+        await asyncio.get_running_loop().sock_sendall(peer._socket, data)
+
+
 async def test_who_missed_more_than_fits_gets_the_picture(stage: Stage) -> None:
     """Missed events beyond the viewer's buffer: a snapshot instead, and the connection stays; few are caught up."""
     await pin_big_products(stage, 0)
@@ -84,4 +93,21 @@ async def test_a_peer_who_pings_and_never_reads_is_cut_off(stage: Stage) -> None
         await peer.send({"type": "hello", "token": stage.viewer()})
         with pytest.raises(ConnectionError):
             await flood(peer)
+        assert (await other.request({"type": "ping"}))["type"] == "pong"
+
+
+@pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.PONG])
+async def test_a_peer_who_sends_nothing_but_signs_of_life_is_let_go(stage: Stage, opcode: Opcode) -> None:
+    """No limit on messages counts them, and they cost more to read than to send: with too many it is 3013.
+
+    It reads all that it is sent, and needs no token. Who goes on sending after our close frame is cut off.
+    """
+    empty = Frame(opcode, b"").serialize(mask=True)
+    async with stage.watching() as other, Sluggish(stage) as peer:
+        await asyncio.get_running_loop().sock_sendall(peer._socket, empty * (MAX_UNCOUNTED + 1))
+        code, reason = await peer.closed()
+        assert (code, reason["code"]) == (CLOSE_TOO_MANY_MESSAGES, CLOSE_TOO_MANY_MESSAGES)
+        async with asyncio.timeout(CLOSE_SECONDS / 2):
+            with pytest.raises(ConnectionError):
+                await send_on(peer, empty * MAX_UNCOUNTED)
         assert (await other.request({"type": "ping"}))["type"] == "pong"

@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from loadtests.bench.framing import BINARY, PING, answered, frames, plain
 from loadtests.bench.goals import Goal
 from loadtests.bench.meter import Block, Figure, Way, cpu_seconds, resident_bytes
-from loadtests.bench.wires import Wire, WireError, open_wires
+from loadtests.bench.wires import Wire, WireError, close_wires, open_wires
 from tests.waiting import wait_for
 
 
@@ -94,7 +94,7 @@ async def test_the_cheap_client_speaks_websocket() -> None:
         for payload in payloads:
             wire.send(payload)
         await wait_for(lambda: len(received) > len(payloads), "all to come back")
-        wire.close()
+        await close_wires([wire])
     assert received == [b"hello", *payloads]
 
 
