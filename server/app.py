@@ -139,7 +139,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
     clock = RedisClock(house.client)
     ear = Live(house.client, subscriber, hub, clock)
     hub.ear = ear
-    drain = Drain(timers, settings.drain_spread_ms)
+    drain = Drain(timers, presence, settings.drain_spread_ms)
     gateway = Gateway(
         tokens=house.tokens,
         shows=house.shows,
@@ -188,7 +188,6 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await presence.leave()
 
     rooms = Rooms(
         settings=settings,

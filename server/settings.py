@@ -76,7 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ()
     log_length: Annotated[int, Meta(ge=1, description="events kept per show for viewers who return")] = 5000
-    flush_ms: Annotated[int, Meta(ge=0, le=250, description="window that gathers live numbers, ms")] = 50
+    flush_ms: Annotated[int, Meta(ge=0, le=150, description="window that gathers live numbers, ms")] = 50
     messages_per_second: Annotated[int, Meta(ge=1, description="messages a viewer may send per second")] = 20
     message_burst: Annotated[int, Meta(ge=1, description="messages a viewer may send at once")] = 60
     message_bytes: Annotated[int, Meta(ge=1024, description="largest websocket message, bytes")] = 65_536

@@ -101,7 +101,7 @@ def test_the_process_and_its_folder_are_the_default(tmp_path: Path, monkeypatch:
         ({"LIVEDROP_PORT": "x"}, "LIVEDROP_PORT: 'x' is not valid; expected: a whole number from 0 to 65535"),
         ({"LIVEDROP_PORT": "65536"}, "'65536' is not valid"),
         ({"LIVEDROP_PORT": "-1"}, "'-1' is not valid"),
-        ({"LIVEDROP_FLUSH_MS": "1.5"}, "'1.5' is not valid; expected: a whole number from 0 to 250"),
+        ({"LIVEDROP_FLUSH_MS": "1.5"}, "'1.5' is not valid; expected: a whole number from 0 to 150"),
         ({"LIVEDROP_LOG_LENGTH": "0"}, "'0' is not valid; expected: a whole number of 1 or more"),
         ({"LIVEDROP_ENV": "prod"}, "LIVEDROP_ENV: 'prod' is not valid; expected: development or production"),
         ({"LIVEDROP_APPENDFSYNC": "no"}, "expected: everysec or always"),

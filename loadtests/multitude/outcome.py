@@ -127,7 +127,10 @@ class Outcome:
     @property
     def growth_ratio(self) -> float:
         """How much the server's memory grew while some stalled: the worst round's."""
-        return max(each.resident_peak / each.resident_before - 1 for each in self.of(stalling=True))
+        return max(
+            (each.resident_peak - each.resident_before) / each.resident_before
+            for each in self.of(stalling=True)
+        )
 
 
 def broken(outcome: Outcome) -> list[str]:

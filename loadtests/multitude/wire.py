@@ -28,7 +28,7 @@ NO_CODE = 1005  # a close frame without a code, RFC 6455 section 7.4.1
 REMEMBERED = 256  # messages
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # the sample of RFC 6455: it guards caches, and there are none here
-ACCEPTED = f"\r\nsec-websocket-accept: {accept_key(KEY)}\r\n".lower().encode()
+ACCEPTED = accept_key(KEY).encode()
 SWITCHING = b"HTTP/1.1 101 "
 RETRY_MS = re.compile(rb'"retry_after_ms": ?(\d+)')
 RETRY_SECONDS = re.compile(rb"\r\nretry-after: (\d+)\r\n", re.IGNORECASE)
@@ -171,9 +171,11 @@ def answered(data: bytes, codec: Codec) -> tuple[bool, bytes] | None:
         return None
     if not head.startswith(SWITCHING):
         return False, rest
-    lowered = head.lower() + b"\r\n"
-    chosen = f"\r\nsec-websocket-protocol: {codec.value}\r\n".encode()
-    if ACCEPTED not in lowered or chosen not in lowered:
+    fields = {
+        name.lower(): value for name, _, value in (line.partition(b": ") for line in head.split(b"\r\n"))
+    }
+    chosen = fields.get(b"sec-websocket-protocol")
+    if fields.get(b"sec-websocket-accept") != ACCEPTED or chosen != codec.value.encode():
         raise FrameError(f"the handshake was answered with {head!r}")
     return True, rest
 

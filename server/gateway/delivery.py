@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     from server.gateway.room import Room
     from server.gateway.viewer import Viewer
 
-YIELD_EVERY = 500  # viewers per turn of the loop: what others wait is bounded
-SPACING_SECONDS = 0.16  # between two flushes of a steady stream, less where a round takes long
-SPREAD_SECONDS = (
-    0.2  # from a number's arrival to the last viewer: what a flush and its round may take together
-)
+YIELD_EVERY = 200  # viewers per turn of the loop: a reservation takes some four turns and should wait < 10 ms
+SPACING_SECONDS = 0.2  # between two flushes of a steady stream, less where a round takes long
+SPREAD_SECONDS = 0.23  # what a flush and its round may take, from a number's arrival to the last viewer
 
 log = structlog.get_logger(__name__)
 

@@ -12,6 +12,7 @@ from server.errors import CLOSE_LEAVING
 from server.gateway.viewer import Viewer
 
 if TYPE_CHECKING:
+    from server.gateway.presence import Presence
     from server.gateway.timers import Timers
 
 POLL_SECONDS = 0.05
@@ -23,13 +24,14 @@ log = structlog.get_logger(__name__)
 class Drain:
     """Whether this process is leaving, and the way out."""
 
-    def __init__(self, timers: Timers, spread_ms: int) -> None:
+    def __init__(self, timers: Timers, presence: Presence, spread_ms: int) -> None:
         self._timers = timers
+        self._presence = presence
         self._spread_ms = spread_ms
         self.leaving = False
 
     async def drain(self, grace_seconds: float) -> None:
-        """Close every viewer with 3001 and return when they are gone, or after the grace time.
+        """Close every viewer with 3001 and return when they are gone, or after the grace time and half of it again.
 
         Each is told a time of its own to come back, spread evenly over the setting.
         """
@@ -44,4 +46,5 @@ class Drain:
             await asyncio.sleep(POLL_SECONDS)
         for viewer in viewers:  # whose command has no answer yet: its id is safe to repeat
             viewer.close(CLOSE_LEAVING, "server is leaving", self._spread_ms)
+        await self._presence.leave(grace_seconds / 2)
         log.info("drained", connections=len(viewers), left=self._timers.count)

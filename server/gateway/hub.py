@@ -73,8 +73,10 @@ class Hub:
         if person is None:
             limit = RateLimit(self._settings.messages_per_second, self._settings.message_burst)
             person = room.people[subject] = Person(subject, limit)
-        if len(person.sockets) >= self._settings.sockets_per_viewer:
+        if sum(not socket.closing for socket in person.sockets) >= self._settings.sockets_per_viewer:
             return False
+        if room.linger is not None:
+            room.linger.cancel()
         if viewer.counts and not person.counts:
             self._presence.came(room.show, subject)
         person.sockets += (viewer,)
@@ -98,7 +100,7 @@ class Hub:
         if not person.sockets:
             del room.people[person.subject]
         if not room.people:
-            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._close_if_empty, room)
+            room.linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._close_if_empty, room)
 
     def _open(self, show: str) -> Room:
         most = self._settings.viewer_buffer_bytes // HISTORY_SHARE
@@ -159,28 +161,39 @@ class Hub:
             viewer.refuse(unavailable("the show's log has just begun anew"))
         elif since is not None and _known(room, since) and since.offset <= look.offset:
             _count(since, "recovered")
-            self._go_on(room, viewer, since, look, reservations)
+            self._go_on(room, viewer, since, self._shared(room, look), reservations)
         elif look.snapshot is not None and room.reaches(look.offset):
             _count(since, "snapshot")
-            self._begin(room, viewer, look, reservations)
+            self._begin(room, viewer, self._shared(room, look), reservations)
         else:  # what was known when the look was asked for is so no more
             self._ask(room, viewer, None)
 
-    def _go_on(self, room: Room, viewer: Viewer, since: Since, look: Look, reservations: bytes) -> None:
+    def _shared(self, room: Room, look: Look) -> Welcome:
+        """Return what all who joined with this look share; its numbers count as told from now on.
+
+        The ear may bring older ones later, and those would throw the joiners back.
+        """
+        if room.welcome is None or room.welcome.look is not look:
+            room.welcome = Welcome(look)
+            for shared in room.stocks(look):
+                self.live(room.show, STOCK, shared.name.removeprefix(STOCK), shared.packed)
+        return room.welcome
+
+    def _go_on(self, room: Room, viewer: Viewer, since: Since, welcome: Welcome, reservations: bytes) -> None:
         """Welcome somebody who returned: what they missed follows, then all live numbers."""
         missed = room.after(since.offset)
         offset = missed[-1].offset if missed else since.offset
         codec = CODECS[viewer.form]
-        welcome = _welcome(room, look).with_missed(codec, viewer.subject, offset, len(missed), reservations)
-        later = [*missed, room.count(look), *room.stocks(look)]
-        self._live(room, viewer, welcome, later, offset)
+        answer = welcome.with_missed(codec, viewer.subject, offset, len(missed), reservations)
+        later = [*missed, room.count(welcome.look), *room.stocks(welcome.look)]
+        self._live(room, viewer, answer, later, offset)
 
-    def _begin(self, room: Room, viewer: Viewer, look: Look, reservations: bytes) -> None:
+    def _begin(self, room: Room, viewer: Viewer, welcome: Welcome, reservations: bytes) -> None:
         """Welcome somebody new: the picture, and what happened since it was taken."""
-        later = room.after(look.offset)
-        offset = later[-1].offset if later else look.offset
-        welcome = _welcome(room, look).with_snapshot(CODECS[viewer.form], viewer.subject, reservations)
-        self._live(room, viewer, welcome, [*later, *room.newer(look)], offset)
+        later = room.after(welcome.look.offset)
+        offset = later[-1].offset if later else welcome.look.offset
+        answer = welcome.with_snapshot(CODECS[viewer.form], viewer.subject, reservations)
+        self._live(room, viewer, answer, [*later, *room.newer(welcome.look)], offset)
 
     def _live(self, room: Room, viewer: Viewer, welcome: bytes, later: list[Shared], offset: int) -> None:
         room.viewers.add(viewer)
@@ -278,12 +291,6 @@ class Hub:
 def _known(room: Room, since: Since) -> bool:
     """Whether the room remembers all that came after this place."""
     return room.place is not None and room.place.epoch == since.epoch and room.reaches(since.offset)
-
-
-def _welcome(room: Room, look: Look) -> Welcome:
-    if room.welcome is None or room.welcome.look is not look:
-        room.welcome = Welcome(look)
-    return room.welcome
 
 
 def _count(since: Since | None, outcome: str) -> None:

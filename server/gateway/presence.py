@@ -66,12 +66,15 @@ class Presence:
             await asyncio.sleep(TELL_SECONDS)
             await self.tell(gathered=True)
 
-    async def leave(self) -> None:
-        """Tell, at the end of the process, that all viewers here are gone; waits 2 s at most, raises nothing."""
+    async def leave(self, seconds: float = LEAVE_SECONDS) -> None:
+        """Tell, at the end of the process, that all viewers here are gone; raises nothing.
+
+        What cannot be told in so many seconds, two at most, ends with the lease.
+        """
         for roll in self._rolls.values():
             roll.all_left()
         with suppress(TimeoutError):
-            async with asyncio.timeout(LEAVE_SECONDS):
+            async with asyncio.timeout(min(seconds, LEAVE_SECONDS)):
                 await self.tell()  # what still had no answer
                 await self.tell()  # and that they left
 

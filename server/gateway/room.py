@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from server.gateway.frames import Shared
@@ -42,6 +43,9 @@ class Person:
 class Room:
     """A show's viewers here and what they are owed.
 
+    A live number is `latest` as long as no newer one of its name comes, and `fresh` until it was flushed. `flush` is
+    the timer of the next flush; once it has rung, the flush is due and leaves with the next round.
+
     Bounds: `history_bytes` of events, and `history_length` of them, the oldest leave; one live number per name;
     `arriving` and `people` by the connections that the process takes.
     """
@@ -60,6 +64,7 @@ class Room:
         self.delivery: asyncio.Task[None] | None = None
         self.flush: asyncio.TimerHandle | None = None
         self.flush_due = False
+        self.linger: asyncio.TimerHandle | None = None  # runs while nobody is here
         self.flushed_at = 0.0
         self.round_seconds = 0.0  # how long the newest round took
         self._history: deque[Shared] = deque(maxlen=history_length)
@@ -98,8 +103,8 @@ class Room:
     def after(self, offset: int) -> list[Shared]:
         """Return the remembered events after an offset, oldest first."""
         assert self.place is not None  # noqa: S101  a followed show that exists has one
-        count = self.place.offset - offset
-        return list(self._history)[-count:] if count > 0 else []
+        known = len(self._history)
+        return list(islice(self._history, max(0, known - (self.place.offset - offset)), known))
 
     def take(self, kind: str, name: str, packed: bytes) -> bool:
         """Keep a live number as the newest of its name; False where a newer one is known."""

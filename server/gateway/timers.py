@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TICK_SECONDS = 0.25
 PERIOD_SECONDS = 12.0  # between two looks at a connection; three of them are less than 40 s
+LATE_TICKS = 4  # the loop was held up for a second or more
 SLOTS = int(PERIOD_SECONDS / TICK_SECONDS)
 
 
@@ -67,13 +68,14 @@ class Timers:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             now = _ticks(monotonic())
+            # After a pause of the whole process what peers sent is still unread: they are looked at a period later.
+            late = now - self._ticks > LATE_TICKS
             while self._ticks < now:
                 self._ticks += 1
                 for socket in self._deadlines.pop(self._ticks, ()):
                     socket.due = 0
                     socket.overdue()
-                # After a pause of the whole process nobody had the chance to be heard: one look, not several.
-                if now - self._ticks < SLOTS:
+                if not late:
                     for socket in list(self._slots[self._ticks % SLOTS]):
                         socket.look()
 

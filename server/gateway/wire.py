@@ -89,8 +89,10 @@ class Wire(asyncio.Protocol):
         self._lost.set()
 
     def shutdown(self) -> None:
-        """End at once: uvicorn has no more time."""
-        self.transport.abort()
+        """Refuse, if there is no answer yet: uvicorn takes no more."""
+        if not self._answered:
+            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, [], b"This server is leaving.")
+        self.transport.close()
 
     # The handshake.
 

@@ -3,176 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from websockets.client import ClientProtocol
-from websockets.frames import Frame
-from websockets.protocol import State
-from websockets.uri import parse_uri
 
-from server.errors import CLOSE_POSITION_LOST, Code, Problem, unavailable
-from server.eventlog.recovery import Look
-from server.eventlog.stream import Entry, Place
+from server.errors import CLOSE_POSITION_LOST, Code, unavailable
+from server.eventlog.stream import Place
 from server.gateway.frames import Format, Shared
-from server.gateway.hub import Hub
-from server.protocol.codec import pack, unpack_event
+from server.protocol.codec import pack
 from server.protocol.commands import Since
-from server.settings import Settings
+from tests.gateway.scene import SHOW, Guest, Scene, entry, look, stock
 from tests.waiting import wait_for
 
-SHOW = "sh_1"
-EMPTY = b"\x90"
-
-
-class Guest:
-    """A viewer who keeps what it is sent."""
-
-    def __init__(self, *, counts: bool = True) -> None:
-        self.show = SHOW
-        self.form = Format.MSGPACK
-        self.counts = counts
-        self.offset = -1
-        self.behind = self.closing = self.owed = False
-        self.room: Any = None
-        self.person: Any = None
-        self.transport: Any = self
-        self.data = b""
-        self.private: list[bytes] = []
-        self.refused: Problem | None = None
-        self.closed = self.wait_ms = 0
-
-    @property
-    def subject(self) -> str:
-        return str(self.person.subject)
-
-    def write(self, data: bytes) -> None:
-        self.data += data
-
-    def tell(self, data: bytes) -> None:
-        self.private.append(data)
-
-    def welcome(self, *frames: bytes, offset: int) -> None:
-        assert self.offset == -1, "welcomed twice"
-        self.offset = offset
-        self.data += b"".join(frames)
-
-    def refuse(self, problem: Problem) -> None:
-        self.refused, self.closing = problem, True
-
-    def close(self, code: int, _text: str, retry_after_ms: int) -> None:
-        self.closing, self.closed, self.wait_ms = True, code, retry_after_ms
-
-    @property
-    def told(self) -> list[dict[str, Any]]:
-        client = ClientProtocol(parse_uri("ws://127.0.0.1/"), state=State.OPEN)
-        client.receive_data(self.data)
-        return [
-            unpack_event(bytes(each.data)) for each in client.events_received() if isinstance(each, Frame)
-        ]
-
-    @property
-    def offsets(self) -> list[int]:
-        return [message["offset"] for message in self.told if message["type"] == "drop.paused"]
-
-
-class Looks:
-    """Stands in for `Joins`: answers when the test says so."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, bool, Any]] = []
-
-    def ask(self, _show: str, viewer: str, *, snapshot: bool, then: Any) -> None:
-        self.asked.append((viewer, snapshot, then))
-
-    async def look(self, show: str) -> Look:
-        found: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
-        self.ask(show, "", snapshot=False, then=lambda look, _own: found.set_result(look))
-        return await found
-
-    def answer(self, look: Look | Problem) -> list[bool]:
-        asked, self.asked = self.asked, []
-        for _viewer, _snapshot, then in asked:
-            then(look, EMPTY if isinstance(look, Look) else b"")
-        return [snapshot for _viewer, snapshot, _then in asked]
-
-
-class Presences:
-    """Stands in for `Presence`: keeps who is here; repeating changes nothing."""
-
-    def __init__(self) -> None:
-        self.here: set[str] = set()
-
-    def came(self, _show: str, viewer: str) -> None:
-        self.here.add(viewer)
-
-    def left(self, _show: str, viewer: str) -> None:
-        self.here.discard(viewer)
-
-
-class Ear:
-    """Stands in for `Live`: following begins at a place with a tail, or fails."""
-
-    def __init__(self, hub: Hub, place: Place, tail: list[Entry]) -> None:
-        self.hub, self.place, self.tail = hub, place, tail
-        self.problem: Problem | None = None
-        self.left: list[str] = []
-
-    async def follow(self, show: str) -> None:
-        if self.problem is not None:
-            raise self.problem
-        self.hub.began(show, self.place, self.tail)
-
-    async def leave(self, show: str) -> None:
-        self.left.append(show)
-
-
-def entry(offset: int, size: int = 0) -> Entry:
-    """Return the event at an offset."""
-    return Entry(offset, pack({"type": "drop.paused", "offset": offset, "fill": "x" * size}))
-
-
-def stock(revision: int, drop: str = "d") -> dict[str, Any]:
-    """Return a drop's numbers."""
-    return {"drop_id": drop, "available": 1, "held": 0, "sold": 0, "quantity": 1, "revision": revision}
-
-
-def look(offset: int, *, epoch: str = "e", revision: int = 1, snapshot: bool = True) -> Look:
-    """Return a look at the show."""
-    shown = {"show": {}, "drops": [], "pinned": [], "viewers": 1} if snapshot else None
-    return Look(
-        epoch=epoch, offset=offset, server_time_at=1, stocks=[stock(revision)], snapshot=shown, viewers=7
-    )
-
-
-class Scene:
-    """A hub whose ear stands at offset 10 and remembers 6 to 10."""
-
-    def __init__(self, **more: Any) -> None:
-        self.looks, self.presences = Looks(), Presences()
-        self.hub = Hub(Settings(**more), self.looks, self.presences)  # type: ignore[arg-type]  # stand-ins
-        self.ear = Ear(self.hub, Place("e", 10), [entry(offset) for offset in range(6, 11)])
-        self.hub.ear = self.ear  # type: ignore[assignment]  # a stand-in
-
-    def come(self, name: str, since: Since | None = None, guest: Guest | None = None) -> Guest:
-        guest = guest or Guest()
-        assert self.hub.enter(guest, name, since)  # type: ignore[arg-type]  # a stand-in
-        return guest
-
-    async def asked(self, count: int = 1) -> None:
-        await wait_for(lambda: len(self.looks.asked) == count, "the show to be looked at")
-
-    async def joined(self, name: str, since: Since | None = None) -> Guest:
-        guest = self.come(name, since)
-        await self.asked()
-        self.looks.answer(look(10, snapshot=since is None))
-        return guest
-
-    async def settled(self) -> None:
-        room = self.hub._rooms[SHOW]
-        await wait_for(lambda: room.delivery is None and room.flush is None, "the delivery to be done")
+if TYPE_CHECKING:
+    from server.eventlog.recovery import Look
 
 
 async def test_events_between_the_look_and_the_welcome_follow_it() -> None:

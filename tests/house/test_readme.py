@@ -16,7 +16,18 @@ from tests.house.tree import ROOT
 
 README = ROOT / "README.md"
 LIVEDROP = Path(sys.executable).with_name("livedrop")
-TASKS = ["demo", "test", "lint", "load", "bench", "lock", "clean"]
+TASKS = [
+    "demo",
+    "test",
+    "lint",
+    "load",
+    "bench",
+    "bench-gateway",
+    "multitude",
+    "conformance",
+    "lock",
+    "clean",
+]
 
 
 def dry_run(*words: str) -> subprocess.CompletedProcess[str]:
