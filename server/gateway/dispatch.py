@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import structlog
@@ -116,8 +117,13 @@ def _count(command: AnyCommand, outcome: str) -> None:
     metrics.COMMANDS.count(_name(command), outcome)
 
 
+@cache
+def _tag(kind: type[AnyCommand]) -> str:
+    return str(kind.__struct_config__.tag)
+
+
 def _name(command: AnyCommand) -> str:
-    return str(type(command).__struct_config__.tag)
+    return _tag(type(command))
 
 
 def _reservation(operation: str, outcome: Held | Problem) -> Message:

@@ -59,27 +59,16 @@ class Codec(Enum):
     MSGPACK = "livedrop.v1.msgpack"
     JSON = "livedrop.v1.json"
 
-    @property
-    def binary(self) -> bool:
-        """Whether its messages are binary websocket messages."""
-        return self is Codec.MSGPACK
-
-    def encode(self, message: Message) -> bytes:
-        """Return a message's bytes; JSON text as UTF-8."""
-        return pack(message) if self is Codec.MSGPACK else msgspec.json.encode(message)
+    binary: bool  # whether its messages are binary websocket messages
+    plain: Callable[[bytes], AnyCommand]  # reads a command to the letter
+    encode: Callable[[Message], bytes]  # returns a message's bytes; JSON text as UTF-8
 
     def decode(self, data: bytes) -> AnyCommand:
         """Return the command in `data`, or raise `invalid-message` with what is wrong and where."""
         try:
-            return _PLAIN[self](data)
+            return self.plain(data)
         except (msgspec.DecodeError, ValueError, RecursionError):
             return as_command(_unpack(data) if self is Codec.MSGPACK else _from_json(data))
-
-
-_PLAIN: dict[Codec, Callable[[bytes], AnyCommand]] = {
-    Codec.MSGPACK: msgspec.msgpack.Decoder(_PLAIN_COMMANDS).decode,
-    Codec.JSON: msgspec.json.Decoder(_PLAIN_COMMANDS).decode,
-}
 
 
 def negotiate(offered: list[str]) -> Codec | None:
@@ -90,9 +79,12 @@ def negotiate(offered: list[str]) -> Codec | None:
     return next((known[name] for name in offered if name in known), None)
 
 
-def pack(value: Any) -> bytes:
-    """Return the msgpack bytes of a message or a part of one."""
-    return bytes(msgpack.packb(value))
+pack: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode  # a message, or a part of one, to msgpack
+
+Codec.MSGPACK.binary, Codec.JSON.binary = True, False
+Codec.MSGPACK.encode, Codec.JSON.encode = pack, msgspec.json.Encoder().encode
+Codec.MSGPACK.plain = msgspec.msgpack.Decoder(_PLAIN_COMMANDS).decode
+Codec.JSON.plain = msgspec.json.Decoder(_PLAIN_COMMANDS).decode
 
 
 def unpack_event(data: bytes) -> Message:

@@ -62,17 +62,17 @@ def test_the_welcome_of_somebody_who_returned(codec: Codec) -> None:
 def test_the_shared_part_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand joiners of one moment cost one encoding of the picture; nobody gets what is another's."""
     times = []
-    encode = Codec.encode
+    encode = Codec.MSGPACK.encode
 
-    def counted(self: Codec, message: dict[str, Any]) -> bytes:
+    def counted(message: dict[str, Any]) -> bytes:
         if "drops" in message:
-            times.append(self)
-        return encode(self, message)
+            times.append(message)
+        return encode(message)
 
-    monkeypatch.setattr(Codec, "encode", counted)
+    monkeypatch.setattr(Codec.MSGPACK, "encode", counted)
     welcome = Welcome(look(SNAPSHOT))
     for number in range(1000):
         own = [{"id": f"rs_{number}"}]
         data = welcome.with_snapshot(Codec.MSGPACK, f"v{number}", pack(own))
         assert decoded(Codec.MSGPACK, data)["snapshot"]["reservations"] == own
-    assert times == [Codec.MSGPACK]
+    assert len(times) == 1
