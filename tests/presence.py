@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from server.store import reads
 from server.store.answers import unpacked
 from server.store.keys import key
+from server.store.redis import connect
+from server.store.scripts import Scripts
 from tests.deadlines import packed
+from tests.lua.scene import Scene
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from server.store.redis import Redis
+
+
+@asynccontextmanager
+async def live_scene(url: str) -> AsyncIterator[Scene]:
+    """Give a live show; at the end nothing of it may be left that should not be."""
+    client = connect(url)
+    scene = await Scene(client, Scripts(client)).live()
+    try:
+        yield scene
+        await scene.audit()
+        await scene.clear()
+    finally:
+        await client.aclose()
 
 
 async def stays(client: Redis, show: str) -> dict[str, set[str]]:

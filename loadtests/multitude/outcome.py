@@ -23,9 +23,7 @@ P99_RATIO = 1.10  # with stalled viewers over without
 GROWTH_RATIO = 0.10  # of the server's memory while some stall, over what it was when they began
 RETURN_SECONDS = 10.0
 OTHERS_MS = 500.0  # p99 of an event to those who stay, while all others return
-STALLED_ENDS = frozenset(
-    {3008, 3012, 1006}
-)  # too slow, no pong, or cut off where no close frame would go out
+STALLED_ENDS = frozenset({3008, 3012, 1006})  # too slow, no pong, or cut off where no close frame went out
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Plan:
     """How many viewers, and what they go through."""
 
     viewers: int = 10_000
-    stalled: int = 200  # of them, in every other round
+    stalled: int = 200  # who do not read, beside them in every other round
     others: int = 500  # who stay while all viewers are dropped
     events: int = 100  # per round
     changes: int = 5_000  # of the stock, per round
@@ -60,19 +58,23 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round of events and stock changes; `readers` are those who never stall."""
+    """One round of events and stock changes, without or with sleepers beside the viewers."""
 
-    stalling: bool
     expected: Expected
-    readers: Census
-    sleepers: Census  # once they read again; those who are not here were closed
+    viewers: Census
+    sleepers: Census | None  # once they read again; those who are not here were closed
     deliveries: Deliveries
-    last_value_ms: float  # from the last change to the last reader
+    last_value_ms: float  # from the last change to the last viewer
     burst_seconds: float
     cpu_micros: float  # of the server per event and viewer
     audience_micros: float  # of the audience's own process, likewise
     resident_before: int
     resident_peak: int
+
+    @property
+    def stalling(self) -> bool:
+        """Whether there were sleepers."""
+        return self.sleepers is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +117,13 @@ class Outcome:
 
     @property
     def p99_ratio(self) -> float:
-        """The readers' p99 with stalled viewers over that without: the median of neighbouring rounds."""
+        """The viewers' p99 with stalled viewers over that without: the median of neighbouring rounds."""
         pairs = zip(self.of(stalling=True), self.of(stalling=False), strict=True)
         return median(one.deliveries.p99_ms / other.deliveries.p99_ms for one, other in pairs)
 
     @property
     def last_value_ms(self) -> float:
-        """From the last change of a burst to the last reader: the median round's."""
+        """From the last change of a burst to the last viewer: the median round's."""
         return median(each.last_value_ms for each in self.rounds)
 
     @property
@@ -196,10 +198,10 @@ def _wrong_in(book: Book) -> list[str]:
 
 
 def _of_round(number: int, each: Round) -> list[str]:
-    found = missing(f"round {number}, readers", each.readers, each.expected)
-    if each.stalling:
-        return found + _of_sleepers(f"round {number}, stalled", each.sleepers, each.expected)
-    return found + missing(f"round {number}, not yet stalled", each.sleepers, each.expected)
+    found = missing(f"round {number}, viewers", each.viewers, each.expected)
+    if each.sleepers is not None:
+        found += _of_sleepers(f"round {number}, stalled", each.sleepers, each.expected)
+    return found
 
 
 def _of_sleepers(who: str, census: Census, expected: Expected) -> list[str]:

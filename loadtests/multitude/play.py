@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ARRIVAL_SECONDS = 60.0  # beyond the planned ones
 SLEEPERS_SECONDS = 0.5  # for those who stall to come anew
 OTHERS_SECONDS = 1.0  # for those who stay
-EVENT_SECONDS = 30.0  # for one event to reach all readers
+EVENT_SECONDS = 30.0  # for one event to reach everybody
 SETTLE_SECONDS = 30.0  # until everybody has everything; whoever has not then is evidence
 POLL_SECONDS = 0.005
 LOOK_SECONDS = 0.1  # between looks at the server's memory, and at a group
@@ -46,17 +46,20 @@ class Memory:
 
 
 class Play:
-    """One run: `scene` is the show, `crowd` its viewers: first those who stall, then readers, then the others."""
+    """One run: `scene` is the show, `crowd` everybody who watches it, of three kinds.
+
+    The viewers read all the time. The sleepers stop reading, and are there only to do that. The others come for the
+    end, when all viewers are dropped.
+    """
 
     def __init__(self, scene: Scene, crowd: Company, plan: Plan, say: Say) -> None:
         self.scene = scene
         self.crowd = crowd
         self.plan = plan
         self.say = say
-        self.sleepers = range(plan.stalled)
-        self.readers = range(plan.stalled, plan.viewers)
         self.viewers = range(plan.viewers)
-        self.others = range(plan.viewers, plan.viewers + plan.others)
+        self.sleepers = range(plan.viewers, plan.viewers + plan.stalled)
+        self.others = range(plan.viewers + plan.stalled, plan.viewers + plan.stalled + plan.others)
 
     async def run(self, outcome: Outcome) -> None:
         """Play it all, writing down what comes out as it comes. Raises PlayError where it cannot go on."""
@@ -65,10 +68,10 @@ class Play:
         await self.arrive()
         for number in range(plan.repetitions):
             for stalling in (False, True) if number % 2 == 0 else (True, False):
-                who = f"{plan.stalled} of them stalled" if stalling else "all of them reading"
-                self.say(f"{plan.events} events and {plan.changes:,} stock changes, {who} …")
+                beside = f"beside {plan.stalled} who do not read" if stalling else "nobody beside them"
+                self.say(f"{plan.events} events and {plan.changes:,} stock changes, {beside} …")
                 outcome.rounds.append(await self.round(stalling=stalling))
-        self.say(f"{plan.stalled} stop reading for {plan.nap_events} events …")
+        self.say(f"{plan.stalled} do not read for {plan.nap_events} events …")
         outcome.nap = await self.nap()
         self.say(f"All {plan.viewers:,} are dropped and return within {plan.return_seconds:g} s …")
         outcome.storm = await self.storm()
@@ -76,42 +79,35 @@ class Play:
     async def arrive(self) -> None:
         """Let all come, and write a few events that nobody measures."""
         plan, tokens = self.plan, self.scene.tokens
+        await self.crowd.enlist(tokens("viewer", plan.viewers))
         await self.crowd.enlist(tokens("sleeper", plan.stalled), narrow=True)
-        await self.crowd.enlist(tokens("reader", plan.viewers - plan.stalled))
         await self.crowd.enlist(tokens("other", plan.others))
         await self.crowd.arrive(self.viewers, plan.arrival_seconds)
         await self._all_here(self.viewers)
         await self.crowd.keep_time(self.viewers)
-        await self._events(WARM_UP_EVENTS, len(self.viewers), self.plan.event_bytes)
+        await self._events(WARM_UP_EVENTS, plan.viewers, plan.event_bytes)
 
     async def round(self, *, stalling: bool) -> Round:
-        """Write events and change the stock, while the sleepers read or do not; then they read on.
-
-        They come anew before every round: to a connection that has read for a while the kernel sends megabytes
-        ahead, and its stalling would cost the server nothing.
-        """
+        """Write events and change the stock, with or without sleepers; in the end these read on, and leave."""
         plan, pids = self.plan, (self.scene.pid, self.crowd.pid)
-        await self._come_anew(self.sleepers)
-        await self.crowd.keep_time(self.readers)
+        if stalling:
+            await self._fall_asleep()
+        await self.crowd.keep_time(self.viewers)
         async with self._watching() as memory:
-            if stalling:
-                await self.crowd.stall(self.sleepers)
             began = [cpu_seconds(pid) for pid in pids]
-            asked = await self._events(plan.events, len(self.readers), plan.event_bytes)
+            asked = await self._events(plan.events, plan.viewers, plan.event_bytes)
             used = [cpu_seconds(pid) - before for pid, before in zip(pids, began, strict=True)]
             burst = await self.scene.burst(plan.changes)
             expected = Expected(self.scene.offset, burst.final)
-            readers = await self._settle(self.readers, expected)
-        await self.crowd.resume(self.sleepers)
-        sleepers = await self._wake(expected)
+            viewers = await self._settle(self.viewers, expected)
+        sleepers = await self._wake(expected) if stalling else None
         await self.scene.check()
         return Round(
-            stalling=stalling,
             expected=expected,
-            readers=readers,
+            viewers=viewers,
             sleepers=sleepers,
             deliveries=await self.crowd.deliveries(asked),
-            last_value_ms=max(0, readers.stock_at - burst.ended_at) / MS,
+            last_value_ms=max(0, viewers.stock_at - burst.ended_at) / MS,
             burst_seconds=burst.seconds,
             cpu_micros=1e6 * used[0] / (plan.events * plan.viewers),
             audience_micros=1e6 * used[1] / (plan.events * plan.viewers),
@@ -120,14 +116,12 @@ class Play:
         )
 
     async def nap(self) -> Nap:
-        """Let the sleepers miss a few events and one stock change, and read on: they must be told all of it."""
-        await self._come_anew(self.sleepers)
-        await self.crowd.keep_time(self.readers)
-        await self.crowd.stall(self.sleepers)
-        await self._events(self.plan.nap_events, len(self.readers), self.plan.event_bytes)
+        """Let sleepers miss a few events and one stock change, and read on: they must be told all of it."""
+        await self._fall_asleep()
+        await self.crowd.keep_time(self.viewers)
+        await self._events(self.plan.nap_events, self.plan.viewers, self.plan.event_bytes)
         expected = Expected(self.scene.offset, (await self.scene.burst(1)).final)
-        await self._settle(self.readers, expected)
-        await self.crowd.resume(self.sleepers)
+        await self._settle(self.viewers, expected)
         return Nap(expected, await self._wake(expected))
 
     async def storm(self) -> Storm:
@@ -136,12 +130,11 @@ class Play:
         The stock changes only while the first half returns: the second half must be told its numbers all the same.
         """
         plan, crowd = self.plan, self.crowd
-        everybody = range(plan.viewers + plan.others)
-        await crowd.arrive(everybody, OTHERS_SECONDS)
-        await self._all_here(everybody)
+        await crowd.arrive(self.others, OTHERS_SECONDS)
+        await self._all_here(self.others)
         await crowd.keep_time(self.others)
         size = plan.return_event_bytes
-        before = await crowd.deliveries(await self._events(plan.events, len(self.others), size))
+        before = await crowd.deliveries(await self._events(plan.events, plan.others, size))
         book = await crowd.book()
         began = time.monotonic()
         await crowd.vanish(self.viewers)
@@ -166,12 +159,29 @@ class Play:
             during=await crowd.deliveries(asked),
         )
 
-    async def _come_anew(self, group: Sequence[int]) -> None:
-        """Reconnect a group; the picture that some are shown is made small, so that they have hardly read anything."""
-        await self.scene.pin(self.plan.return_event_bytes)
-        await self.crowd.vanish(group)
-        await self.crowd.arrive(group, SLEEPERS_SECONDS)
-        await self._all_here(group)
+    async def _fall_asleep(self) -> None:
+        """Let the sleepers come and stop reading.
+
+        They come twice: to catch up, and then with hardly anything to read. To a connection that has read for a
+        while the kernel sends megabytes ahead, and its stalling would cost the server nothing.
+        """
+        for _ in range(2):
+            await self.crowd.vanish(self.sleepers)
+            await self.crowd.arrive(self.sleepers, SLEEPERS_SECONDS)
+            await self._all_here(self.sleepers)
+            await self._settle(self.sleepers, Expected(self.scene.offset, await self.scene.stock()))
+        await self.crowd.stall(self.sleepers)
+
+    async def _wake(self, expected: Expected) -> Census:
+        """Let the sleepers read on until they have everything or were closed, or long enough; then they leave."""
+        await self.crowd.resume(self.sleepers)
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while missing("", census := await self.crowd.census(self.sleepers), expected, whole=False):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        await self.crowd.vanish(self.sleepers)
+        return census
 
     async def _events(self, count: int, audience: int, size: int) -> dict[int, int]:
         """Write events, each when all of the timed have the one before; return when which offset was asked for."""
@@ -231,15 +241,6 @@ class Play:
         """Wait until a group has everything, or long enough; return how it stands then."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while missing("", census := await self.crowd.census(group), expected):
-            if time.monotonic() > deadline:
-                break
-            await asyncio.sleep(LOOK_SECONDS)
-        return census
-
-    async def _wake(self, expected: Expected) -> Census:
-        """Wait until those who had stalled have read on and have everything, or were closed; or long enough."""
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while missing("", census := await self.crowd.census(self.sleepers), expected, whole=False):
             if time.monotonic() > deadline:
                 break
             await asyncio.sleep(LOOK_SECONDS)

@@ -48,7 +48,7 @@ def _rounds(outcome: Outcome) -> Table:
     ):
         table.add_column(name, justify="right")
     for each in outcome.rounds:
-        table.add_row(f"{plan.stalled} stalled" if each.stalling else "all read", *_figures_of(each))
+        table.add_row(f"+ {plan.stalled} stalled" if each.stalling else "viewers alone", *_figures_of(each))
     if outcome.nap is not None:
         nap = outcome.nap.sleepers
         table.add_section()
@@ -66,7 +66,7 @@ def _figures_of(each: Round) -> Iterator[str]:
     yield f"{each.cpu_micros:.1f}"
     yield f"{each.audience_micros:.1f}"
     yield " to ".join(f"{size / MIB:.0f}" for size in (each.resident_before, each.resident_peak))
-    if each.stalling:
+    if each.sleepers is not None:
         closed = (f"{count} by {code}" for code, count in sorted(each.sleepers.closes.items()))
         yield ", ".join(closed) or "none"
         yield f"{each.sleepers.here}"

@@ -18,7 +18,7 @@ from server.errors import CLOSE_POSITION_LOST, Code, Problem, unavailable
 from server.eventlog.stream import Place
 from server.gateway.delivery import YIELD_EVERY, Delivery
 from server.gateway.frames import CODECS, Shared, message_frame
-from server.gateway.room import STOCK, VIEWERS, Person, Room
+from server.gateway.room import VIEWERS, Person, Room
 from server.gateway.welcome import Welcome
 from server.protocol.codec import pack
 from server.protocol.session import RateLimit
@@ -175,8 +175,8 @@ class Hub:
         """
         if room.welcome is None or room.welcome.look is not look:
             room.welcome = Welcome(look)
-            for shared in room.stocks(look):
-                self.live(room.show, STOCK, shared.name.removeprefix(STOCK), shared.packed)
+            if room.learn(look) and room.viewers:
+                self._delivery.numbers(room)
         return room.welcome
 
     def _go_on(self, room: Room, viewer: Viewer, since: Since, welcome: Welcome, reservations: bytes) -> None:
@@ -268,8 +268,8 @@ class Hub:
             self._unsure.discard(show)
             return
         self.live(show, VIEWERS, "", pack({"type": "viewers.updated", "count": look.viewers}))
-        for shared in room.stocks(look):
-            self.live(show, STOCK, shared.name.removeprefix(STOCK), shared.packed)
+        if room.learn(look):
+            self._delivery.numbers(room)
         for subject in room.people:
             self._joins.ask(show, subject, snapshot=False, then=partial(self._remind, show, subject))
 

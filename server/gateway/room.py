@@ -115,6 +115,15 @@ class Room:
         self.latest[shared.name] = self.fresh[shared.name] = shared
         return True
 
+    def learn(self, look: Look) -> bool:
+        """Keep a look's numbers as the newest of their drops; False where none of them is news to the viewers here."""
+        for shared in self.stocks(look):
+            if self.latest.get(shared.name) is not shared:
+                self.latest[shared.name] = shared
+                if self.viewers:
+                    self.fresh[shared.name] = shared
+        return bool(self.fresh)
+
     def stocks(self, look: Look) -> list[Shared]:
         """Return the newest numbers of every drop: the look's own, or newer ones that came meanwhile."""
         newest = {name: shared for name, shared in self.latest.items() if name.startswith(STOCK)}

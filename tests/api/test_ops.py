@@ -123,7 +123,6 @@ async def test_logs_are_lines_of_json_without_secrets(stage: Stage) -> None:
     log = stage.server.log.read_text()
     lines = [json.loads(line) for line in log.splitlines()]
     assert all(isinstance(line, dict) and "event" in line and "timestamp" in line for line in lines)
-    assert any("[accepted]" in line["event"] for line in lines)
     for secret in (token, token.split(".")[2], host, SECRET, "tok_ok"):
         assert secret not in log
     assert re.search(r"eyJ[\w-]{10,}\.", log) is None

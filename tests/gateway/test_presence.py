@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,17 +12,15 @@ from hypothesis import strategies as st
 from server.errors import unavailable
 from server.gateway import presence
 from server.gateway.presence import Presence
-from server.store.redis import connect
-from server.store.scripts import Scripts
+from server.store.embedded import Embedded
 from tests.keys import LONGEST_MS
 from tests.lua.scene import Scene
-from tests.presence import let_lapse, stays
+from tests.presence import let_lapse, live_scene, stays
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
-    from server.store.embedded import Embedded
 
 SHORT_MS = 200
 LONG_MS = 600_000
@@ -92,15 +89,11 @@ class Process:
         return {call["gateway"] for call in self.line.sent}
 
 
-@asynccontextmanager
-async def live_scene(url: str) -> AsyncIterator[Scene]:
-    """Give a live show; at the end nothing of it may be left that should not be."""
-    client = connect(url)
-    scene = await Scene(client, Scripts(client)).live()
-    yield scene
-    await scene.audit()
-    await scene.clear()
-    await client.aclose()
+@pytest.fixture(scope="module")
+def private_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """Give a Valkey of this module's own: every key in it is looked at."""
+    with Embedded.start(tmp_path_factory.mktemp("presence")) as server:
+        yield server
 
 
 @pytest.fixture
@@ -381,7 +374,7 @@ class Model:
         assert set(found) <= current
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@settings(max_examples=40, deadline=None)  # a busy machine is no failure
 @given(STEPS)
 def test_any_story(private_valkey: Embedded, steps: list[tuple[str, int | None, Any]]) -> None:
     """Whatever is lost, late, silent or fallen back: a round over a good line makes each process' viewers count."""

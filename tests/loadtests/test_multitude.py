@@ -196,10 +196,9 @@ def an_outcome(growth: int, p99_ms: float, last_value_ms: float, seconds: float,
     all_have_it = Census(size=1, here=1, lowest=7, highest=7, stocks=Counter({stock: 1}))
     delays = measured({1: [100]}, {1: 0})
     calm = Round(
-        stalling=False,
         expected=Expected(7, stock),
-        readers=all_have_it,
-        sleepers=all_have_it,
+        viewers=all_have_it,
+        sleepers=None,
         deliveries=replace(delays, p99_ms=100),
         last_value_ms=last_value_ms,
         burst_seconds=1.0,
@@ -209,7 +208,7 @@ def an_outcome(growth: int, p99_ms: float, last_value_ms: float, seconds: float,
         resident_peak=150,
     )
     stalled = replace(
-        calm, stalling=True, deliveries=replace(delays, p99_ms=p99_ms), resident_peak=100 + growth
+        calm, sleepers=all_have_it, deliveries=replace(delays, p99_ms=p99_ms), resident_peak=100 + growth
     )
     storm = Storm(
         expected=calm.expected,
