@@ -13,13 +13,15 @@ from server.errors import unavailable
 from server.gateway import presence
 from server.gateway.presence import Presence
 from server.store.embedded import Embedded
+from server.store.scripts import Scripts
 from tests.keys import LONGEST_MS
-from tests.lua.scene import Scene
 from tests.presence import let_lapse, live_scene, stays
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from tests.lua.scene import Scene
 
 
 SHORT_MS = 200
