@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from loadtests.bench.meter import cpu_seconds, resident_bytes
+from loadtests.bench.meter import cpu_seconds
+from loadtests.multitude.beside import repeated, watched
 from loadtests.multitude.company import company
-from loadtests.multitude.outcome import Expected, Nap, Outcome, Round, Storm, missing
+from loadtests.multitude.outcome import Expected, Flood, Nap, Outcome, Round, Storm, missing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from loadtests.multitude.company import Company
     from loadtests.multitude.figures import Census
@@ -28,21 +28,13 @@ OTHERS_SECONDS = 1.0  # for those who stay
 EVENT_SECONDS = 30.0  # for one event to reach everybody
 SETTLE_SECONDS = 30.0  # until everybody has everything; whoever has not then is evidence
 POLL_SECONDS = 0.005
-LOOK_SECONDS = 0.1  # between looks at the server's memory, and at a group
+LOOK_SECONDS = 0.1  # between looks at a group
 WARM_UP_EVENTS = 5
 MS = 1_000_000
 
 
 class PlayError(Exception):
     """The play cannot go on, because the server does not do its part; the sentence says which."""
-
-
-@dataclass(slots=True)
-class Memory:
-    """The server's resident bytes when looking began, and the most since."""
-
-    before: int
-    peak: int
 
 
 class Play:
@@ -73,6 +65,8 @@ class Play:
                 outcome.rounds.append(await self.round(stalling=stalling))
         self.say(f"{plan.stalled} do not read for {plan.nap_events} events …")
         outcome.nap = await self.nap()
+        self.say(f"{plan.flood_events:,} small events at once, beside {plan.stalled} who do not read …")
+        outcome.flood = await self.flood()
         self.say(f"All {plan.viewers:,} are dropped and return within {plan.return_seconds:g} s …")
         outcome.storm = await self.storm()
 
@@ -93,7 +87,7 @@ class Play:
         if stalling:
             await self._fall_asleep()
         await self.crowd.keep_time(self.viewers)
-        async with self._watching() as memory:
+        async with watched(self.scene.pid) as memory:
             began = [cpu_seconds(pid) for pid in pids]
             asked = await self._events(plan.events, plan.viewers, plan.event_bytes)
             used = [cpu_seconds(pid) - before for pid, before in zip(pids, began, strict=True)]
@@ -123,6 +117,19 @@ class Play:
         expected = Expected(self.scene.offset, (await self.scene.burst(1)).final)
         await self._settle(self.viewers, expected)
         return Nap(expected, await self._wake(expected))
+
+    async def flood(self) -> Flood:
+        """Write small events as fast as it goes: many share a write, and all of them wait for the sleepers."""
+        await self._fall_asleep()
+        async with watched(self.scene.pid) as memory:
+            began = time.monotonic()
+            for _ in range(self.plan.flood_events):
+                await self.scene.pin(self.plan.flood_bytes)
+            expected = Expected(self.scene.offset, await self.scene.stock())
+            viewers = await self._settle(self.viewers, expected)
+            seconds = time.monotonic() - began
+        sleepers = await self._wake(expected)
+        return Flood(expected, viewers, sleepers, seconds, memory.before, memory.peak)
 
     async def storm(self) -> Storm:
         """Cut all viewers off at once and let them return, while events go on and others stay.
@@ -217,18 +224,6 @@ class Play:
         async with repeated(write, self.plan.return_events_every):
             yield asked
 
-    @asynccontextmanager
-    async def _watching(self) -> AsyncIterator[Memory]:
-        """Watch the server's memory until the end of the block."""
-        before = resident_bytes(self.scene.pid)
-        memory = Memory(before, before)
-
-        async def look() -> None:
-            memory.peak = max(memory.peak, resident_bytes(self.scene.pid))
-
-        async with repeated(look, LOOK_SECONDS):
-            yield memory
-
     async def _all_here(self, group: Sequence[int]) -> None:
         """Wait until a group is connected and welcomed. Raises PlayError."""
         deadline = time.monotonic() + self.plan.arrival_seconds + ARRIVAL_SECONDS
@@ -245,26 +240,6 @@ class Play:
                 break
             await asyncio.sleep(LOOK_SECONDS)
         return census
-
-
-@asynccontextmanager
-async def repeated(act: Callable[[], Awaitable[None]], every: float) -> AsyncIterator[None]:
-    """Do something over and over, with pauses in seconds, until the end of the block; then once more."""
-    ended = asyncio.Event()
-
-    async def repeat() -> None:
-        while not ended.is_set():
-            await act()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), every)
-        await act()
-
-    task = asyncio.create_task(repeat())
-    try:
-        yield
-    finally:
-        ended.set()
-        await task
 
 
 async def perform(scene: Scene, plan: Plan, say: Say) -> Outcome:

@@ -11,6 +11,7 @@ from loadtests.multitude.outcome import GROWTH_RATIO, LAST_VALUE_MS, OTHERS_MS, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from loadtests.multitude.figures import Census
     from loadtests.multitude.outcome import Outcome, Round, Storm
     from loadtests.multitude.witness import Book
 
@@ -32,44 +33,60 @@ def tables(outcome: Outcome) -> Iterator[Table]:
 def _rounds(outcome: Outcome) -> Table:
     plan = outcome.plan
     table = Table(
-        "round", title=f"{plan.viewers:,} viewers, {plan.events} events and {plan.changes:,} changes a round"
+        title=f"{plan.viewers:,} viewers, {plan.events} events and {plan.changes:,} changes a round"
     )
+    table.add_column("round", no_wrap=True)
     for name in (
         "p50",
         "p99",
         "max",
-        "first to last",
-        "last value",
+        "typical",
+        "skew",
+        "last",
         "CPU µs",
         "ours",
         "MiB",
-        "stalled: closed",
+        "closed",
         "caught up",
     ):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=name != "closed")
     for each in outcome.rounds:
-        table.add_row(f"+ {plan.stalled} stalled" if each.stalling else "viewers alone", *_figures_of(each))
+        table.add_row(f"{plan.stalled} stalled" if each.stalling else "nobody stalled", *_figures_of(each))
+    table.add_section()
     if outcome.nap is not None:
-        nap = outcome.nap.sleepers
-        table.add_section()
-        closed = f"{nap.size - nap.here}"
-        table.add_row(f"a nap of {plan.nap_events} events", *[""] * 7, closed, f"{nap.here}")
-    table.caption = "delays in ms; CPU per event and viewer, ours is the audience's; memory of the server"
+        table.add_row(f"{plan.nap_events} missed", *[""] * 9, *_ends(outcome.nap.sleepers))
+    if outcome.flood is not None:
+        flood = outcome.flood
+        memory = _span(flood.resident_before, flood.resident_peak)
+        ends = _ends(flood.sleepers)
+        table.add_row(f"{plan.flood_events:,} in {flood.seconds:.1f} s", *[""] * 8, memory, *ends)
+    table.caption = (
+        "ms: of all deliveries; typical: p99 of the median event; skew: its first to last viewer; "
+        "last: the last value everywhere. CPU per event and viewer, ours the audience's; MiB of the server"
+    )
     return table
 
 
 def _figures_of(each: Round) -> Iterator[str]:
     deliveries = each.deliveries
     yield from (f"{ms:.0f}" for ms in (deliveries.p50_ms, deliveries.p99_ms, deliveries.longest_ms))
-    yield f"{deliveries.skew_ms:.0f}"
+    yield from (f"{ms:.0f}" for ms in (deliveries.typical_ms, deliveries.skew_ms))
     yield f"{each.last_value_ms:.0f}"
     yield f"{each.cpu_micros:.1f}"
     yield f"{each.audience_micros:.1f}"
-    yield " to ".join(f"{size / MIB:.0f}" for size in (each.resident_before, each.resident_peak))
+    yield _span(each.resident_before, each.resident_peak)
     if each.sleepers is not None:
-        closed = (f"{count} by {code}" for code, count in sorted(each.sleepers.closes.items()))
-        yield ", ".join(closed) or "none"
-        yield f"{each.sleepers.here}"
+        yield from _ends(each.sleepers)
+
+
+def _span(before: int, peak: int) -> str:
+    return f"{before / MIB:.0f}→{peak / MIB:.0f}"
+
+
+def _ends(sleepers: Census) -> tuple[str, str]:
+    """Return who of the sleepers was closed, by code, and how many are here and have everything."""
+    closed = (f"{count} by {code}" for code, count in sorted(sleepers.closes.items()))
+    return ", ".join(closed) or "none", f"{sleepers.here}"
 
 
 def _storm(storm: Storm) -> Table:
@@ -114,7 +131,7 @@ def _figures(outcome: Outcome) -> Table:
     table.add_row(
         "last value everywhere, median ms", f"{outcome.last_value_ms:.0f}", f"≤ {LAST_VALUE_MS:.0f}"
     )
-    table.add_row("p99 with stalled over without", f"{outcome.p99_ratio:.2f}", f"≤ {P99_RATIO:.2f}")
+    table.add_row("typical p99 with stalled over without", f"{outcome.p99_ratio:.2f}", f"≤ {P99_RATIO:.2f}")
     table.add_row("growth of memory while some stall", f"{outcome.growth_ratio:.1%}", f"≤ {GROWTH_RATIO:.0%}")
     if outcome.storm is not None:
         during = outcome.storm.during.p99_ms

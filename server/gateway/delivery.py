@@ -90,59 +90,86 @@ class Delivery:
         if room.flush is not None:
             room.flush.cancel()
             room.flush = None
+        load = Load(events, numbers)
         viewers = room.in_turn()
         written = 0
         for start in range(0, len(viewers), YIELD_EVERY):
             if start:
                 await asyncio.sleep(0)
-            written += write(viewers[start : start + YIELD_EVERY], events, numbers)
+            written += write(viewers[start : start + YIELD_EVERY], load)
         room.round_seconds = monotonic() - began
         metrics.BROADCAST_SECONDS.observe(room.round_seconds)
         metrics.FLUSH_MESSAGES.observe(len(events) + len(numbers))
         metrics.DELIVERIES.inc(written * (len(events) + len(numbers)))
 
 
-def write(viewers: list[Viewer], events: list[Shared], numbers: list[Shared]) -> int:
+class Load:
+    """What one round brings, as bytes that all viewers of a format share: what waits for a slow one is no copy."""
+
+    def __init__(self, events: list[Shared], numbers: list[Shared]) -> None:
+        self.events = events
+        self.numbers = numbers
+        self.before = events[0].offset - 1 if events else None  # where a viewer stands who lacks just these
+        self._everything = [b""] * len(Format)
+        self._events_alone = [b""] * len(Format)
+
+    def everything(self, form: Format) -> bytes:
+        """Return events and numbers."""
+        if not self._everything[form]:
+            self._everything[form] = joined([*self.events, *self.numbers], form)
+        return self._everything[form]
+
+    def events_alone(self, form: Format) -> bytes:
+        """Return what is for those who are behind."""
+        if not self._events_alone[form]:
+            self._events_alone[form] = joined(self.events, form)
+        return self._events_alone[form]
+
+
+def joined(messages: list[Shared], form: Format) -> bytes:
+    """Return the frames of messages, one behind the other."""
+    return b"".join(each.frame(form) for each in messages)
+
+
+def write(viewers: list[Viewer], load: Load) -> int:
     """Write to some viewers; return how many got everything. The hot loop: one comparison, one write each."""
-    everything: list[bytes] = [b""] * len(Format)
-    before, last = (events[0].offset - 1, events[-1].offset) if events else (None, None)
+    events, before = load.events, load.before
+    last = events[-1].offset if events else -1
     written = size = 0
     for viewer in viewers:
         if viewer.behind or viewer.closing or (events and viewer.offset != before):
-            catch_up(viewer, events, numbers)
+            catch_up(viewer, load)
             continue
-        data = everything[viewer.form]
-        if not data:
-            data = everything[viewer.form] = b"".join(each.frame(viewer.form) for each in (*events, *numbers))
+        data = load.everything(viewer.form)
         try:
             viewer.transport.write(data)
         except RuntimeError:  # uvloop's answer to a write on a handle that is closed; its loss is told next
             viewer.transport.abort()
             continue
         if events:
-            viewer.offset = last  # type: ignore[assignment]  # there are events, so there is a last one
+            viewer.offset = last
         written += 1
         size += len(data)
     metrics.DELIVERED_BYTES.inc(size)
     return written
 
 
-def catch_up(viewer: Viewer, events: list[Shared], numbers: list[Shared]) -> None:
+def catch_up(viewer: Viewer, load: Load) -> None:
     """Write to a viewer who is not where the others are: behind, just joined, or on the way out."""
     if viewer.closing:
         return
-    due = [event for event in events if event.offset > viewer.offset]
+    due = [event for event in load.events if event.offset > viewer.offset]
     if due and due[0].offset != viewer.offset + 1:
         viewer.close(CLOSE_POSITION_LOST, "position lost, start over", retry_after_ms=0)
         return
     if viewer.behind:
-        viewer.owed = bool(numbers) or viewer.owed
-        metrics.SLOW_SKIPS.inc(len(numbers))
-    else:
-        due += numbers
-    if due:
-        data = b"".join(each.frame(viewer.form) for each in due)
-        viewer.offset = max(viewer.offset, events[-1].offset) if events else viewer.offset
+        viewer.owed = bool(load.numbers) or viewer.owed
+        metrics.SLOW_SKIPS.inc(len(load.numbers))
+    shared = viewer.behind and len(due) == len(load.events)
+    owed = [] if viewer.behind else load.numbers
+    data = load.events_alone(viewer.form) if shared else joined([*due, *owed], viewer.form)
+    if data:
+        viewer.offset = max(viewer.offset, due[-1].offset) if due else viewer.offset
         viewer.write(data)
-        metrics.DELIVERIES.inc(len(due))
+        metrics.DELIVERIES.inc(len(due) + len(owed))
         metrics.DELIVERED_BYTES.inc(len(data))

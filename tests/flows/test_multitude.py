@@ -36,6 +36,7 @@ SMALL = Plan(
     repetitions=1,
     event_bytes=16_000,  # thirty of them are more than a stalled viewer's sockets, up to 150 kB, and the buffer hold
     nap_events=13,  # and thirteen are more than the sockets and an eighth of the buffer, where skipping begins
+    flood_events=300,
     pause_seconds=0.0,
     arrival_seconds=1.0,
     return_seconds=1.0,
@@ -78,6 +79,7 @@ async def test_a_multitude_misses_nothing(server: ServerProcess) -> None:
     assert beside.sleepers.here < SMALL.stalled, "nobody was stalled enough for the server to let them go"
     assert outcome.nap is not None
     assert outcome.nap.sleepers.here == SMALL.stalled
+    assert outcome.flood is not None
     assert outcome.storm is not None
     assert outcome.storm.recovered == SMALL.viewers
     assert outcome.book is not None

@@ -228,3 +228,18 @@ def test_the_order_of_delivery_rotates() -> None:
     assert len({id(room.in_turn()[0]) for _ in range(100)}) == 10
     everybody: set[Any] = set(peers)
     assert set(room.in_turn()) == everybody
+
+
+async def test_what_waits_for_those_who_are_behind_is_shared() -> None:
+    """A thousand stalled viewers cost the bytes of one: what they are given are not copies."""
+    slow = [Peer() for _ in range(2 * YIELD_EVERY)]
+    for peer in slow:
+        peer.behind = True
+    quick = [Peer() for _ in range(2 * YIELD_EVERY)]
+    room, delivery = room_of(*slow, *quick), Delivery(WINDOW, 100_000)
+    room.take("s", "d", number(1))
+    events = tell(delivery, room, 1, 2, 3)
+    await settled(room)
+    assert {peer.got for peer in slow} == {wire(*events)}
+    for group in (slow, quick):
+        assert len({id(peer.writes[0]) for peer in group}) == 1
