@@ -1,7 +1,8 @@
 """Joining a show: one atomic look at it, shared by all who join at the same time.
 
-Per show at most one look is on its way; whoever comes meanwhile shares the next one, in the order of arrival. So a
-thousand viewers who return at once cost a few script calls, and nobody waits for a timer.
+Per show at most one look is on its way; whoever comes meanwhile, or within `GATHER_SECONDS` after it, shares the
+next one, in the order of arrival. So a thousand viewers who return at once cost a few script calls, and who comes
+alone does not wait.
 
 The caller follows the show first. A look is true at exactly its `offset`: events at or below it are contained in
 it, and the first above it is `offset + 1`.

@@ -113,6 +113,12 @@ class Load:
         self._everything = [b""] * len(Format)
         self._events_alone = [b""] * len(Format)
 
+    def after(self, offset: int) -> list[Shared]:
+        """Return the events that somebody lacks who stands at this offset."""
+        if offset == self.before:
+            return self.events
+        return [event for event in self.events if event.offset > offset]
+
     def everything(self, form: Format) -> bytes:
         """Return events and numbers."""
         if not self._everything[form]:
@@ -158,18 +164,18 @@ def catch_up(viewer: Viewer, load: Load) -> None:
     """Write to a viewer who is not where the others are: behind, just joined, or on the way out."""
     if viewer.closing:
         return
-    due = [event for event in load.events if event.offset > viewer.offset]
+    due = load.after(viewer.offset)
     if due and due[0].offset != viewer.offset + 1:
         viewer.close(CLOSE_POSITION_LOST, "position lost, start over", retry_after_ms=0)
         return
-    if viewer.behind:
-        viewer.owed = bool(load.numbers) or viewer.owed
-        metrics.SLOW_SKIPS.inc(len(load.numbers))
-    shared = viewer.behind and len(due) == len(load.events)
-    owed = [] if viewer.behind else load.numbers
-    data = load.events_alone(viewer.form) if shared else joined([*due, *owed], viewer.form)
+    numbers = load.numbers
+    if viewer.behind and numbers:
+        metrics.SLOW_SKIPS.inc(len(numbers))
+        viewer.owed, numbers = True, []
+    shared = viewer.behind and due is load.events
+    data = load.events_alone(viewer.form) if shared else joined([*due, *numbers], viewer.form)
     if data:
-        viewer.offset = max(viewer.offset, due[-1].offset) if due else viewer.offset
+        viewer.offset = due[-1].offset if due else viewer.offset
         viewer.write(data)
-        metrics.DELIVERIES.inc(len(due) + len(owed))
+        metrics.DELIVERIES.inc(len(due) + len(numbers))
         metrics.DELIVERED_BYTES.inc(len(data))

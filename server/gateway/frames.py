@@ -16,7 +16,7 @@ from server.protocol.codec import Codec, unpack_event
 if TYPE_CHECKING:
     from server.protocol.events import Message
 
-TEXT, BINARY, CLOSE, PONG = 0x81, 0x82, 0x88, 0x8A  # first bytes of whole frames: FIN and the opcode
+TEXT, BINARY, CLOSE = 0x81, 0x82, 0x88  # first bytes of whole frames: FIN and the opcode
 COMPRESSED = 0x40  # RSV1 of permessage-deflate, RFC 7692 section 6
 PING = b"\x89\x00"
 SHORT, MEDIUM = 126, 1 << 16  # payloads below fit a 7-bit, a 16-bit length

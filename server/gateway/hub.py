@@ -37,9 +37,7 @@ if TYPE_CHECKING:
 
 PRIVATE = "v"  # the kind of message that is for one viewer only
 LINGER_SECONDS = 10.0  # a show without viewers is followed for so long: they often come back
-REFRESHES_AT_ONCE = (
-    8  # shows that are looked at anew: the others wait, and so do joiners no longer than a moment
-)
+REFRESHES_AT_ONCE = 8  # shows looked at anew: the others wait, and joiners find the store free
 REFRESH_SECONDS = 1.0  # between attempts to learn what was told while nobody heard
 HISTORY_SHARE = 4  # of a viewer's buffer: who missed more is better served with the picture
 ROUND_SHARE = 4  # of a viewer's buffer: the most that one delivery round writes at once
@@ -175,7 +173,7 @@ class Hub:
         """
         if room.welcome is None or room.welcome.look is not look:
             room.welcome = Welcome(look)
-            if room.learn(look) and room.viewers:
+            if room.learn(look):
                 self._delivery.numbers(room)
         return room.welcome
 

@@ -26,10 +26,10 @@ TWO_BYTES = 126  # in the place of that number: it follows in two bytes; 127 say
 HEADER = 6  # bytes before a short payload: two, and four of mask
 LONGEST_SHORT = HEADER + SHORT
 LENGTH_BYTE = 0x80 - HEADER  # a short frame's second byte (mask bit, length) less the size of the whole frame
-FRAMES = 64  # that the library reads of one message, or of what comes at once …
-FRAME_BYTES = (
-    64  # … and one more for every so many bytes of `max_bytes`; beyond them the stream fails with 1008
+FRAMES = (
+    64  # that the library reads of one message, or of what comes at once; with more the stream fails (1008)
 )
+FRAME_BYTES = 64  # one more frame is read for every so many of `max_bytes`
 
 
 class Kind(IntEnum):

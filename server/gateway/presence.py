@@ -29,9 +29,7 @@ LEASE_MS = 30_000  # a process counts for so long without being heard of
 VIEWERS_PER_SECOND = 5_000  # with so many here, changes gather for a second …
 MOST_TELL_SECONDS = 2.0  # … and never for longer than this
 RENEWALS_PER_LEASE = 3
-CHUNK = (
-    250  # viewers in one call, and as many taken out of lapsed processes: under a millisecond of Redis each
-)
+CHUNK = 250  # viewers told, and viewers of lapsed processes taken out, per call: each under 1 ms of Redis
 AT_ONCE = 8  # shows told of at the same time: a node that is away holds up the shows of the others little
 LEAVE_SECONDS = 2.0  # what the end of a process waits for this at most; what was not told ends with the lease
 

@@ -116,7 +116,10 @@ class Room:
         return True
 
     def learn(self, look: Look) -> bool:
-        """Keep a look's numbers as the newest of their drops; False where none of them is news to the viewers here."""
+        """Keep a look's numbers as the newest of their drops; say whether any waits to be flushed.
+
+        With no viewers there is nobody to tell: who joins with the look has them from it.
+        """
         for shared in self.stocks(look):
             if self.latest.get(shared.name) is not shared:
                 self.latest[shared.name] = shared

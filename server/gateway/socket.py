@@ -13,6 +13,7 @@ a frame costs its sender 6 bytes and us a microsecond, and the loop reads megaby
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -46,7 +47,7 @@ def close_reason(code: Close, text: str, retry_after_ms: int | None) -> bytes:
     return encoded
 
 
-class Socket(asyncio.Protocol):
+class Socket(asyncio.Protocol, ABC):
     """A connection that speaks websocket. Subclasses take `message`, `overdue`, `caught_up` and `lost`."""
 
     __slots__ = (
@@ -166,9 +167,9 @@ class Socket(asyncio.Protocol):
 
     # What subclasses do.
 
+    @abstractmethod
     def message(self, data: bytes, *, binary: bool) -> None:
         """Take a whole message; text is valid UTF-8."""
-        raise NotImplementedError
 
     def caught_up(self) -> None:
         """Know that the peer has taken what waited."""

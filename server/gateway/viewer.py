@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 MAX_WAITING = 64  # commands behind the one under way; more are refused as rate-limited
 MAX_EARLY = 64  # private messages before the welcome; with more the viewer joins anew
-WAIT_MS = 1000
+WAIT_MS = 1000  # to come back after, where nobody knows better
 
 
 class Viewer(Socket):
@@ -175,7 +175,8 @@ class Viewer(Socket):
         if problem.code is Code.NOT_FOUND:
             self.close(CLOSE_NOT_ALLOWED, problem.detail)
         else:
-            self.close(CLOSE_POSITION_LOST, f"cannot join now: {problem.detail}", retry_after_ms=1000)
+            wait_ms = problem.extras.get("retry_after_ms", WAIT_MS)
+            self.close(CLOSE_POSITION_LOST, f"cannot join now: {problem.detail}", wait_ms)
 
     def farewell(self, retry_after_ms: int) -> None:
         """Close because this process leaves, after the commands under way are answered."""

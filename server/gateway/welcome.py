@@ -13,8 +13,7 @@ from server.protocol.codec import Codec, pack, unpack_event
 if TYPE_CHECKING:
     from server.eventlog.recovery import Look
 
-MAX_FIELDS = 15  # of a msgpack fixmap, whose header is one byte
-FIXMAP = 0x80
+FIXMAP = 0x80  # with the number of members, at most 15, it is a msgpack map's whole header
 
 
 class Welcome:

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from server.gateway.socket import Socket
 
 HAND_OVER = "livedrop.hand_over"  # in the ASGI scope's extensions: call it with what makes the successor
-MAX_EARLY_BYTES = (
-    65_536  # what a client may send before its handshake is answered; more is no client's behaviour
-)
+MAX_EARLY_BYTES = 65_536  # that a client may send before its handshake is answered: none sends more
 VERSION = b"13"
 KEY_BYTES = 16
 

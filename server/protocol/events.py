@@ -7,7 +7,7 @@ process as bytes, so nothing here is built per viewer.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -210,7 +210,6 @@ SERVER_MESSAGES: tuple[type[ServerMessage], ...] = (
     Reactions,
     OrderUpdated,
 )
-LiveKind = Literal["stock.updated", "viewers.updated", "reactions"]
 
 ERROR_FIELDS = ("retry_after_ms", "available", "opens_at")
 

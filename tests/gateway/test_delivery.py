@@ -241,5 +241,6 @@ async def test_what_waits_for_those_who_are_behind_is_shared() -> None:
     events = tell(delivery, room, 1, 2, 3)
     await settled(room)
     assert {peer.got for peer in slow} == {wire(*events)}
+    assert all(peer.owed for peer in slow)
     for group in (slow, quick):
         assert len({id(peer.writes[0]) for peer in group}) == 1
