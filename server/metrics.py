@@ -95,11 +95,11 @@ BROADCAST_SECONDS = Histogram(
     registry=REGISTRY,
 )
 DELIVERIES = Counter(
-    "livedrop_deliveries_total", "Messages handed to viewers' connections", registry=REGISTRY
+    "livedrop_deliveries_total", "Events and live numbers handed to viewers' connections", registry=REGISTRY
 )
 DELIVERED_BYTES = Counter(
     "livedrop_delivered_bytes_total",
-    "Bytes handed to viewers' connections, frame headers included",
+    "Bytes of events and live numbers handed to viewers' connections, frame headers included",
     registry=REGISTRY,
 )
 FLUSH_MESSAGES = Histogram(

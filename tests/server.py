@@ -8,14 +8,16 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from server.auth import EVERY_SHOW, Role, Tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
@@ -126,3 +128,11 @@ class ServerProcess:
     def token(self, role: Role, subject: str, *shows: str, ttl: int = 3600) -> str:
         """Mint a token as the operator would; no shows named: every show."""
         return self.tokens.mint(subject, role, list(shows) or [EVERY_SHOW], ttl)[0]
+
+
+@contextmanager
+def own_server(folder: Path, settings: dict[str, str] | None = None, **more: Any) -> Iterator[ServerProcess]:
+    """Run a server on a fresh data folder in `folder`; it must end in good order, with 0."""
+    process = ServerProcess(folder / "data", settings=settings or {}, **more).start()
+    yield process
+    assert process.stop() == 0, process.log.read_text()

@@ -44,6 +44,15 @@ COUNTED = (
     "livedrop_reservations_lapsed_total",
     "livedrop_sweep_lag_seconds_count",
     "livedrop_deliveries_total",
+    "livedrop_delivered_bytes_total",
+    "livedrop_broadcast_seconds_count",
+    "livedrop_flush_messages_count",
+    "livedrop_log_lag_seconds_count",
+    'livedrop_handshakes_total{outcome="accepted"}',
+    'livedrop_handshakes_total{outcome="invalid-message"}',
+    'livedrop_recoveries_total{outcome="recovered"}',
+    'livedrop_recoveries_total{outcome="snapshot"}',
+    'livedrop_peer_closed_total{code="1000"}',
 )
 
 
@@ -79,6 +88,15 @@ async def a_bit_of_everything(stage: Stage) -> None:
         await stage.pay(buyer, (await stage.reserve(buyer, kept)).json()["id"])
         while (await viewer.answer()).get("reservation", {}).get("state") != "expired":
             pass
+        place = {name: viewer.seen[0][name] for name in ("epoch", "offset")}
+    async with (
+        wire(stage, token, since=place) as back,
+        wire(stage, token, since={**place, "epoch": "another"}) as lost,
+    ):
+        assert [each.seen[0]["recovered"] for each in (back, lost)] == [True, False]
+        with pytest.raises(InvalidStatus):
+            async with wire(stage, offered=["unknown.v9"]):
+                pass
     async with wire(stage) as stranger:
         await stranger.send({"type": "hello", "token": "nonsense"})
         await stranger.closed()
@@ -96,6 +114,7 @@ async def test_figures_count_what_happens(stage: Stage) -> None:
     after = await figures(stage)
     for name in COUNTED:
         assert after[name] > before.get(name, 0.0), name
+    assert after["livedrop_followed_shows"] >= 1
     assert all("viewer-" not in name and stage.show not in name for name in after)
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from server.app import House
 
 LOG_LENGTH = 40  # events that a show keeps
-ON_SECONDS = 0.3  # of an undisturbed stream, before and after
+STREAM = 15  # events of an undisturbed stream, before and after
 PACE_SECONDS = 0.02  # between the events of a steady stream
 
 
@@ -87,6 +87,17 @@ class Scene:
         assert self.server.process is not None
         with stopped(self.server.process.pid):
             yield
+
+    async def goes_on(self, show: str, events: int = STREAM) -> None:
+        """Wait until so many more events are written at the stream's steady pace."""
+        start = await stream.top(self.house.client, show)
+        assert start is not None
+
+        async def written() -> bool:
+            top = await stream.top(self.house.client, show)
+            return top is not None and (top.epoch != start.epoch or top.offset >= start.offset + events)
+
+        await wait_for(written, f"{events} more events")
 
     async def pin(self, show: str, times: int) -> None:
         """Write events past the server."""

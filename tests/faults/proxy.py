@@ -23,10 +23,12 @@ class Link:
         self.store = store
         self.subscribes = False
         self.deaf = False
+        self.ended = False
         self.losing = 0  # of the store's next writes
 
     def abort(self) -> None:
         """End both connections at once, unsent bytes and all."""
+        self.ended = True
         for end in (self.writer, self.store):
             end.transport.abort()
 
@@ -57,7 +59,7 @@ class Proxy:
     @property
     def subscriptions(self) -> list[Link]:
         """The connections that have subscribed to something and can hear."""
-        return [link for link in self._links if link.subscribes and not link.deaf]
+        return [link for link in self._links if link.subscribes and not link.deaf and not link.ended]
 
     def cut(self) -> None:
         """End the connections that subscribe."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from server.errors import CLOSE_POSITION_LOST
 from server.store.keys import key
-from tests.faults.conftest import LOG_LENGTH, ON_SECONDS
+from tests.faults.conftest import LOG_LENGTH
 from tests.faults.witness import crowd
 from tests.waiting import wait_for
 
@@ -56,14 +55,14 @@ async def test_what_was_trimmed_while_the_server_was_deaf_is_told(scene: Scene) 
     """More events than the log keeps, and the server heard none of them: 3010 to everybody, a snapshot, and on."""
     async with scene.stage() as stage:
         async with scene.streaming(stage) as viewers:
-            await asyncio.sleep(ON_SECONDS)
+            await scene.goes_on(stage.show)
             with scene.server_stopped():
                 await scene.house.client.client_kill_filter(_type="pubsub")
                 await scene.pin(stage.show, LOG_LENGTH + 20)
             await wait_for(
                 lambda: all(witness.codes for witness in viewers.staying), "they are sent to start over"
             )
-            await asyncio.sleep(ON_SECONDS)
+            await scene.goes_on(stage.show)
         assert [witness.codes for witness in viewers.staying] == [[CLOSE_POSITION_LOST]] * len(
             viewers.staying
         )

@@ -12,8 +12,8 @@ import pytest
 from server.gateway.presence import Presence
 from server.inventory.holds import Held
 from tests.deadlines import let_lapse
-from tests.faults.conftest import ON_SECONDS
 from tests.faults.witness import backwards, count, crowd
+from tests.gateway.test_limits import figure
 from tests.waiting import wait_for
 from tests.wire import wire
 
@@ -31,6 +31,7 @@ LOSSES = 5
 KILLS = 12
 KILL_EVERY_SECONDS = 0.1
 APART_SECONDS = 0.02  # between changes that are told apart
+CARRIED_SECONDS = 0.3  # after which what was sent has surely arrived: nobody could tell us that it has
 FLUSHED_SECONDS = 0.3  # after which a change of stock is surely published
 TOLD_SECONDS = 10.0
 
@@ -58,11 +59,12 @@ async def test_a_cut_connection_costs_no_event(scene: Scene) -> None:
     async with scene.stage() as stage:
         async with scene.streaming(stage) as crowd:
             for _ in range(3):
-                await asyncio.sleep(ON_SECONDS)
+                await scene.goes_on(stage.show)
                 scene.proxy.cut()
                 await scene.hears()
         assert_nobody_started_over(crowd)
         assert sum(len(witness.stays) for witness in crowd.restless) > 2 * len(crowd.restless)
+        assert await figure(stage, "livedrop_ears_lost_total") >= 3
 
 
 async def test_killed_over_and_over_it_costs_no_event(scene: Scene) -> None:
@@ -83,7 +85,7 @@ async def test_a_message_lost_on_its_way_is_made_good(scene: Scene) -> None:
     async with scene.stage() as stage:
         async with scene.streaming(stage) as crowd:
             for _ in range(LOSSES):
-                await asyncio.sleep(ON_SECONDS / 3)
+                await scene.goes_on(stage.show, 5)
                 scene.proxy.lose()
                 await wait_for(
                     lambda: not any(link.losing for link in scene.proxy.subscriptions), "it is lost"
@@ -95,13 +97,13 @@ async def test_a_store_that_stands_still_costs_no_event(scene: Scene) -> None:
     """The store does not answer for 5 s: not ready meanwhile, ready afterwards, and no viewer lost the thread."""
     async with scene.stage() as stage:
         async with scene.streaming(stage) as crowd:
-            await asyncio.sleep(ON_SECONDS)
+            await scene.goes_on(stage.show)
             with scene.store_stopped():
                 paused = asyncio.create_task(asyncio.sleep(PAUSE_SECONDS))
                 assert await unready(scene) <= PAUSE_SECONDS - 1
                 await paused
             await scene.hears()
-            await asyncio.sleep(ON_SECONDS)
+            await scene.goes_on(stage.show)
         assert [witness.starts for witness in crowd.staying] == [1] * len(crowd.staying)
         assert {code for witness in crowd.everybody for code in witness.codes} <= {3010}
 
@@ -110,12 +112,12 @@ async def test_a_deaf_subscription_is_found_and_made_anew(scene: Scene) -> None:
     """Half-open: the server speaks into it and hears nothing. It finds out by its echo, is not ready, and heals."""
     async with scene.stage() as stage:
         async with scene.streaming(stage) as crowd:
-            await asyncio.sleep(ON_SECONDS)
+            await scene.goes_on(stage.show)
             scene.proxy.deafen()
             assert scene.proxy.subscriptions == []
             await wait_for(lambda: not_ready(scene), "it is not ready")
             await scene.hears()
-            await asyncio.sleep(ON_SECONDS)
+            await scene.goes_on(stage.show)
         assert_nobody_started_over(crowd)
         log = scene.server.log.read_text()
         assert "subscription.deaf" in log
@@ -207,10 +209,10 @@ async def test_what_happens_to_a_viewer_while_they_join_is_told(scene: Scene) ->
         async with wire(stage) as viewer:
             with scene.proxy.holding():
                 await viewer.send({"type": "hello", "token": token})
-                await asyncio.sleep(ON_SECONDS)  # the store has looked, the server does not know yet
+                await asyncio.sleep(CARRIED_SECONDS)  # the store has looked, the server does not know yet
                 await let_lapse(scene.house.client, stage.show, reservation)
                 assert (await scene.house.holds.sweep(stage.show)).lapsed == 1
-                await asyncio.sleep(ON_SECONDS)  # the server has heard of it
+                await asyncio.sleep(CARRIED_SECONDS)  # the server has heard of it
             welcome = await viewer.read()
             assert welcome["snapshot"]["reservations"][0]["state"] == "held"
             told = await viewer.answer()

@@ -18,7 +18,7 @@ from loadtests.multitude.play import Play, perform
 from loadtests.multitude.scene import opened
 from server.store.place import Place
 from tests.houses import house_at
-from tests.server import ServerProcess
+from tests.server import ServerProcess, own_server
 from tests.wire import differences
 
 if TYPE_CHECKING:
@@ -48,11 +48,9 @@ SMALL = Plan(
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Give a server that keeps little for a viewer who does not read."""
-    process = ServerProcess(tmp_path_factory.mktemp("multitude") / "data")
-    process.settings = {"LIVEDROP_VIEWER_BUFFER_BYTES": str(BUFFER)}
-    process.start()
-    yield process
-    assert process.stop() == 0, process.log.read_text()
+    settings = {"LIVEDROP_VIEWER_BUFFER_BYTES": str(BUFFER)}
+    with own_server(tmp_path_factory.mktemp("multitude"), settings) as process:
+        yield process
 
 
 @asynccontextmanager

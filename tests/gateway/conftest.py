@@ -1,28 +1,5 @@
 """One live show per module of these tests, audited when the module is done, and a stage on it per test."""
 
-from __future__ import annotations
+from tests.shared_show import show, stage
 
-from typing import TYPE_CHECKING
-
-import pytest
-
-from tests.wire import shared_show, stage_of
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    from tests.server import ServerProcess
-    from tests.stage import Stage
-
-
-@pytest.fixture(scope="module")
-def show(server: ServerProcess) -> Iterator[str]:
-    """Give the module's show."""
-    yield from shared_show(server)
-
-
-@pytest.fixture
-async def stage(server: ServerProcess, show: str) -> AsyncIterator[Stage]:
-    """Give a stage on the module's show."""
-    async for each in stage_of(server, show):
-        yield each
+__all__ = ["show", "stage"]

@@ -6,14 +6,14 @@ import os
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import pytest
 
 from server.client import ClosedError
 from tests.faults.witness import count
-from tests.server import ServerProcess
+from tests.server import ServerProcess, own_server
 from tests.stage import Stage
 from tests.waiting import wait_for
 from tests.wire import NO_TLS
@@ -30,13 +30,10 @@ COUNTED_SECONDS = 15.0
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Give a server of two processes, whose leases are short."""
-    process = ServerProcess(
-        tmp_path_factory.mktemp("counted") / "data", options=("--workers", "2"), module="tests.gateway.brisk"
-    )
-    process.settings = {"LIVEDROP_SOCKETS_PER_VIEWER": str(MOST_TRIES)}
-    process.start()
-    yield process
-    assert process.stop() == 0
+    settings = {"LIVEDROP_SOCKETS_PER_VIEWER": str(MOST_TRIES)}
+    kind: dict[str, Any] = {"options": ("--workers", "2"), "module": "tests.gateway.brisk"}
+    with own_server(tmp_path_factory.mktemp("counted"), settings, **kind) as process:
+        yield process
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from server.store.place import Place
 from server.store.redis import connect
 from tests.gateway.sluggish import Sluggish, pin_big_products
 from tests.problems import assert_problem
-from tests.server import ServerProcess
+from tests.server import ServerProcess, own_server
 from tests.waiting import wait_for
-from tests.wire import shared_show, stage_of, wire
+from tests.wire import wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from tests.stage import Stage
 
@@ -33,30 +33,15 @@ SHOP = "https://shop.example"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Give a server that is quick to lose its patience."""
-    process = ServerProcess(tmp_path_factory.mktemp("narrow") / "data")
-    process.settings = {
+    settings = {
         "LIVEDROP_HELLO_SECONDS": "1",
         "LIVEDROP_VIEWER_BUFFER_BYTES": str(BUFFER),
         "LIVEDROP_LOG_LENGTH": "20",
         "LIVEDROP_SOCKETS_PER_VIEWER": "2",
         "LIVEDROP_ALLOWED_ORIGINS": SHOP,
     }
-    process.start()
-    yield process
-    assert process.stop() == 0, process.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def show(server: ServerProcess) -> Iterator[str]:
-    """Give one live show of this server for the module, audited at its end."""
-    yield from shared_show(server)
-
-
-@pytest.fixture
-async def stage(server: ServerProcess, show: str) -> AsyncIterator[Stage]:
-    """Give a stage on that show."""
-    async for each in stage_of(server, show):
-        yield each
+    with own_server(tmp_path_factory.mktemp("narrow"), settings) as process:
+        yield process
 
 
 async def figure(stage: Stage, name: str) -> float:

@@ -11,12 +11,11 @@ from websockets.frames import Opcode
 from server.gateway import timers
 from tests.gateway.sluggish import Sluggish, pin_big_products
 from tests.gateway.test_limits import figure
-from tests.server import ServerProcess
+from tests.server import ServerProcess, own_server
 from tests.waiting import wait_for
-from tests.wire import shared_show, stage_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from tests.stage import Stage
 
@@ -32,25 +31,10 @@ BUFFER = 2**24  # more than the clogged one falls behind; above the low mark it 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Give a server that looks after its connections every second."""
-    process = ServerProcess(tmp_path_factory.mktemp("brisk") / "data", module="tests.gateway.brisk")
-    process.settings = {"LIVEDROP_VIEWER_BUFFER_BYTES": str(BUFFER)}
-    process.start()
-    yield process
-    assert process.stop() == 0, process.log.read_text()
+    settings = {"LIVEDROP_VIEWER_BUFFER_BYTES": str(BUFFER)}
+    with own_server(tmp_path_factory.mktemp("brisk"), settings, module="tests.gateway.brisk") as process:
+        yield process
     assert "Traceback" not in process.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def show(server: ServerProcess) -> Iterator[str]:
-    """Give one live show of this server for the module, audited at its end."""
-    yield from shared_show(server)
-
-
-@pytest.fixture
-async def stage(server: ServerProcess, show: str) -> AsyncIterator[Stage]:
-    """Give a stage on that show."""
-    async for each in stage_of(server, show):
-        yield each
 
 
 async def join(stage: Stage, peer: Sluggish) -> None:

@@ -10,11 +10,10 @@ import pytest
 from server.protocol.codec import Codec, unpack_event
 from tests.gateway.sluggish import Sluggish, pin_big_products
 from tests.gateway.test_limits import SLOW, figure
-from tests.server import ServerProcess
-from tests.wire import shared_show, stage_of
+from tests.server import ServerProcess, own_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from server.client import LiveClient
     from tests.stage import Stage
@@ -32,24 +31,10 @@ Message = dict[str, Any]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Give a server whose marks lie far apart."""
-    process = ServerProcess(tmp_path_factory.mktemp("slow") / "data")
-    process.settings = {"LIVEDROP_VIEWER_BUFFER_BYTES": str(HIGH_MARK)}
-    process.start()
-    yield process
-    assert process.stop() == 0, process.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def show(server: ServerProcess) -> Iterator[str]:
-    """Give one live show of this server for the module, audited at its end."""
-    yield from shared_show(server)
-
-
-@pytest.fixture
-async def stage(server: ServerProcess, show: str) -> AsyncIterator[Stage]:
-    """Give a stage on that show."""
-    async for each in stage_of(server, show):
-        yield each
+    with own_server(
+        tmp_path_factory.mktemp("slow"), {"LIVEDROP_VIEWER_BUFFER_BYTES": str(HIGH_MARK)}
+    ) as process:
+        yield process
 
 
 def said(peer: Sluggish) -> list[Message]:

@@ -11,11 +11,10 @@ from websockets.frames import Frame, Opcode
 from server.errors import CLOSE_TOO_MANY_MESSAGES
 from server.gateway.socket import CLOSE_SECONDS, MAX_UNCOUNTED
 from tests.gateway.sluggish import Sluggish, pin_big_products
-from tests.server import ServerProcess
-from tests.wire import shared_show, stage_of
+from tests.server import ServerProcess, own_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from tests.stage import Stage
 
@@ -28,24 +27,10 @@ PATIENCE_SECONDS = 25.0  # the keepalive, which would also find such a peer, tak
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Give a server with small buffers."""
-    process = ServerProcess(tmp_path_factory.mktemp("small") / "data")
-    process.settings = {"LIVEDROP_VIEWER_BUFFER_BYTES": str(BUFFER)}
-    process.start()
-    yield process
-    assert process.stop() == 0, process.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def show(server: ServerProcess) -> Iterator[str]:
-    """Give one live show of this server for the module, audited at its end."""
-    yield from shared_show(server)
-
-
-@pytest.fixture
-async def stage(server: ServerProcess, show: str) -> AsyncIterator[Stage]:
-    """Give a stage on that show."""
-    async for each in stage_of(server, show):
-        yield each
+    with own_server(
+        tmp_path_factory.mktemp("small"), {"LIVEDROP_VIEWER_BUFFER_BYTES": str(BUFFER)}
+    ) as process:
+        yield process
 
 
 async def pin(stage: Stage, *skus: str) -> None:

@@ -23,9 +23,8 @@ from server.gateway.wire import HAND_OVER, MAX_EARLY_BYTES, Wire
 from server.protocol.codec import Codec, unpack_event
 from server.settings import Settings
 from tests.gateway.fronted import serving
-from tests.server import ServerProcess
+from tests.server import ServerProcess, own_server
 from tests.waiting import wait_for
-from tests.wire import shared_show, stage_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -41,24 +40,8 @@ ACCEPT = base64.b64encode(hashlib.sha1(f"{KEY}{GUID}".encode()).digest()).decode
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Give a server that agrees to compression."""
-    process = ServerProcess(tmp_path_factory.mktemp("wire") / "data")
-    process.settings = {"LIVEDROP_DEFLATE": "true"}
-    process.start()
-    yield process
-    assert process.stop() == 0, process.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def show(server: ServerProcess) -> Iterator[str]:
-    """Give one live show of this server for the module, audited at its end."""
-    yield from shared_show(server)
-
-
-@pytest.fixture
-async def stage(server: ServerProcess, show: str) -> AsyncIterator[Stage]:
-    """Give a stage on that show."""
-    async for each in stage_of(server, show):
-        yield each
+    with own_server(tmp_path_factory.mktemp("wire"), {"LIVEDROP_DEFLATE": "true"}) as process:
+        yield process
 
 
 def request(stage: Stage, **changed: str | None) -> bytes:
