@@ -54,7 +54,6 @@ class Viewer(Socket):
         "_session",
         "_waiting",
         "address",
-        "counts",
         "expires_at",
         "host",
         "offset",
@@ -86,7 +85,6 @@ class Viewer(Socket):
         self.address = address
         self.role = Role.SERVICE  # which may neither watch nor buy: hello says more
         self.expires_at = 0  # Unix ms
-        self.counts = False  # whether it is one of the show's viewers: hosts and moderators are not
         self.offset = -1  # the newest event it has; -1 until it has joined
         self.owed = False  # live numbers were skipped
         self.person: Person | None = None
@@ -96,6 +94,11 @@ class Viewer(Socket):
     def subject(self) -> str:
         """Who said hello; empty before that."""
         return self.person.subject if self.person else ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether this is one of the show's audience: hosts and moderators are not."""
+        return self.role is Role.VIEWER
 
     @property
     def busy(self) -> bool:
@@ -193,7 +196,6 @@ class Viewer(Socket):
             self.close(CLOSE_NOT_ALLOWED if denied else CLOSE_NO_TOKEN, problem.detail)
             return
         self.role = identity.role
-        self.counts = identity.role is Role.VIEWER
         self.expires_at = identity.expires_at
         limit = self._gateway.settings.sockets_per_viewer
         if not self._gateway.hub.enter(self, identity.subject, hello.since):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect as connect_live
 
 from server.protocol.codec import Codec
 from server.store.keys import key
@@ -172,3 +173,12 @@ async def test_a_command_that_breaks_the_server_breaks_nothing_else(stage: Stage
         assert stage.numbers(await stage.stock(drop)) == (1, 1, 0)
     await store.aclose()
     await stage.audit()
+
+
+async def test_compression_is_off_unless_set(stage: Stage) -> None:
+    """Who offers compression is not refused, and gets none: it costs the server more than it saves most viewers."""
+    address = f"ws{stage.server.url.removeprefix('http')}/v1/shows/{stage.show}/live"
+    async with connect_live(address, compression="deflate", proxy=None) as socket:
+        assert socket.response is not None
+        assert "Sec-WebSocket-Extensions" not in socket.response.headers
+        assert socket.protocol.extensions == []
