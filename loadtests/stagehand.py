@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx
 
@@ -185,3 +185,17 @@ def leave_on_sigterm() -> None:
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + signal.SIGTERM)
+
+
+def mug_terms(limit: int, hold_seconds: int) -> dict[str, Any]:
+    """Return a drop's terms, for programs that make their drops past the HTTP door."""
+    return {
+        "sku": "MUG",
+        "title": "Enamel Mug",
+        "unit_price": 1250,
+        "currency": "EUR",
+        "limit_per_viewer": limit,
+        "hold_seconds": hold_seconds,
+        "mode": "fifo",
+        "waitlist": False,
+    }

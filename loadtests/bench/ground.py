@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from loadtests.stagehand import ROOT, await_ready, clean_environment, free_port, running
+from loadtests.stagehand import ROOT, await_ready, clean_environment, free_port, mug_terms, running
 from server import ids
 from server.app import House, build
 from server.auth import Role
@@ -111,17 +111,7 @@ class Ground:
     async def scheduled_drop(self, show: str) -> str:
         """Plan a drop with more units than anybody takes."""
         drop = ids.new_drop(show)
-        terms = {
-            "sku": "MUG",
-            "title": "Mug",
-            "unit_price": 1250,
-            "currency": "EUR",
-            "limit_per_viewer": LIMIT,
-            "hold_seconds": HOLD_SECONDS,
-            "mode": "fifo",
-            "waitlist": False,
-        }
-        await self.house.drops.create(show, drop, terms, QUANTITY)
+        await self.house.drops.create(show, drop, mug_terms(LIMIT, HOLD_SECONDS), QUANTITY)
         return drop
 
     async def drop(self, show: str) -> str:

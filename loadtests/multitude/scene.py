@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadtests.multitude.wire import Stock
+from loadtests.stagehand import mug_terms
 from server import ids
 from server.auth import Role
 from server.errors import Problem
@@ -118,16 +119,7 @@ async def opened(house: House, url: str, pid: int) -> Scene:
     await house.shows.create(show, "load-host", {"title": "A multitude", "currency": "EUR"})
     await house.shows.move(show, "start")
     drop = ids.new_drop(show)
-    terms = {
-        "sku": "MUG",
-        "title": "Enamel Mug",
-        "unit_price": 1250,
-        "currency": "EUR",
-        "limit_per_viewer": QUANTITY,
-        "hold_seconds": HOLD_SECONDS,
-        "mode": "fifo",
-        "waitlist": False,
-    }
+    terms = mug_terms(QUANTITY, HOLD_SECONDS)
     await house.drops.create(show, drop, terms, QUANTITY)
     await house.drops.open(show, drop)
     top = await stream.top(house.client, show)

@@ -15,30 +15,16 @@ from server import ids
 from server.auth import Role
 from server.protocol.codec import Codec
 from tests.server import SECRET
-from tests.wire import shared_show, stage_of, wire
+from tests.wire import wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from tests.server import ServerProcess
     from tests.stage import Stage
 
 BURST = 60
 SOCKETS = 8
 CLAIMS = {"sub": "eve", "role": "viewer", "shows": ["*"], "exp": 2**40, "aud": "livedrop", "iss": "livedrop"}
-
-
-@pytest.fixture(scope="module")
-def show(server: ServerProcess) -> Iterator[str]:
-    """Give one live show for the module, audited at its end."""
-    yield from shared_show(server)
-
-
-@pytest.fixture
-async def stage(server: ServerProcess, show: str) -> AsyncIterator[Stage]:
-    """Give a stage on that show."""
-    async for each in stage_of(server, show):
-        yield each
 
 
 @pytest.fixture

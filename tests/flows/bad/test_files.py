@@ -10,31 +10,14 @@ from server import ids
 from server.auth import Role
 from server.catalog.readers import SAMPLE_FEED
 from tests.stage import FEED, MUG_PRICE
-from tests.wire import shared_show, stage_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
     import httpx
 
-    from tests.server import ServerProcess
     from tests.stage import Stage
 
 SAMPLE = SAMPLE_FEED.read_bytes()
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01" + bytes(range(256)) * 40
-
-
-@pytest.fixture(scope="module")
-def show(server: ServerProcess) -> Iterator[str]:
-    """Give one live show for the module, audited at its end."""
-    yield from shared_show(server)
-
-
-@pytest.fixture
-async def stage(server: ServerProcess, show: str) -> AsyncIterator[Stage]:
-    """Give a stage on that show."""
-    async for each in stage_of(server, show):
-        yield each
 
 
 async def imported(stage: Stage, feed: bytes, query: str = "?currency=EUR") -> httpx.Response:

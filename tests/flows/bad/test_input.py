@@ -10,12 +10,11 @@ import pytest
 
 from server import ids
 from server.protocol.codec import Codec
-from tests.wire import Wire, shared_show, stage_of, wire
+from tests.wire import Wire, wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
-    from tests.server import ServerProcess
     from tests.stage import Stage
 
 LARGEST = 65_536
@@ -74,19 +73,6 @@ IDS: dict[str, tuple[dict[str, Any], str]] = {
     "empty": ({"id": ""}, "id: Expected `str` of length >= 1, given 0 characters."),
     "a number": ({"id": 7}, "id: Expected `str`, got `int`, given 7."),
 }
-
-
-@pytest.fixture(scope="module")
-def show(server: ServerProcess) -> Iterator[str]:
-    """Give one live show for the module, audited at its end."""
-    yield from shared_show(server)
-
-
-@pytest.fixture
-async def stage(server: ServerProcess, show: str) -> AsyncIterator[Stage]:
-    """Give a stage on that show."""
-    async for each in stage_of(server, show):
-        yield each
 
 
 def reserve(drop: str, /, **fields: Any) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Bad callers, bad files, bad input: refused clearly, and unnoticed by everybody else."""
