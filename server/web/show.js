@@ -25,7 +25,11 @@ const DROP_STATUS = {
 };
 
 export class ShowState {
-  constructor() {
+  #keepOrder;
+
+  /** @param {(id: string) => void} keepOrder called with every order that becomes known, before anybody sees it */
+  constructor(keepOrder = () => {}) {
+    this.#keepOrder = keepOrder;
     this.show = null;
     this.viewers = 0;
     /** @type {object[]} pinned products */
@@ -79,6 +83,7 @@ export class ShowState {
 
   /** Put an order; the reservations that it paid count as sold from now on. */
   putOrder(order) {
+    this.#keepOrder(order.id);
     this.orders.set(order.id, { ...this.orders.get(order.id), ...order });
     if (order.status === "cancelled") {
       for (const { reservation } of order.lines ?? []) this.mine.delete(reservation);

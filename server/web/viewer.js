@@ -16,7 +16,7 @@ const STALE_NEWS_MS = 10_000;
 const show = showOfPage();
 const token = tokenOfPage("watch", show);
 const ordersName = `livedrop.orders.${show}`;
-const state = new ShowState();
+const state = new ShowState(rememberOrder);
 const live = new LiveDrop({ show, token });
 const sheet = new CheckoutSheet(live, state, paintSoon);
 const cards = new Map();
@@ -70,6 +70,11 @@ function announce(message) {
 function welcomed() {
   sheet.resume();
   for (const id of rememberedOrders()) if (!state.orders.has(id)) fetchOrder(id);
+}
+
+/** Kept before the page says that it is paid: a reload at that moment must not lose it. */
+function rememberOrder(id) {
+  sessionStorage.setItem(ordersName, JSON.stringify([...new Set([...rememberedOrders(), id])]));
 }
 
 function rememberedOrders() {
@@ -187,10 +192,6 @@ function paintOrders() {
   if (list.dataset.written === written) return;
   list.dataset.written = written;
   list.replaceChildren(...orders.map(orderLine));
-  sessionStorage.setItem(
-    ordersName,
-    JSON.stringify([...new Set([...rememberedOrders(), ...state.orders.keys()])]),
-  );
 }
 
 function orderLine(order) {
