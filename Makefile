@@ -20,7 +20,7 @@ pip_install = $(BIN)/python -m pip install --quiet --no-input --disable-pip-vers
   || { $(show_log); $(say) "The installation failed; the lines above say why." >&2; exit 1; }
 
 .NOTPARALLEL:
-.PHONY: help demo test lint load bench bench-gateway multitude conformance lock clean chromium
+.PHONY: help demo test lint load bench bench-gateway bench-inventory soak multitude conformance lock clean chromium
 
 help:
 	@$(say) "make demo    a live show with sample products; prints the host's and a viewer's link" \
@@ -28,6 +28,8 @@ help:
 	  "make lint    style, types and the direction of imports" \
 	  "make load    load test against a server of its own, then the audit of the books" \
 	  "make bench   benchmarks of the hot path; make bench-gateway: of telling and hearing viewers alone" \
+	  "make bench-inventory    reservations alone, beside other ways to make them; draws how long they take" \
+	  "make soak    ten thousand random stories of a sale, then a minute of traffic with killed processes" \
 	  "make multitude    10,000 viewers, stalled and returning ones among them, miss nothing" \
   "make conformance  the whole Autobahn suite against the websocket door" \
   "make lock    pin the dependencies anew (ARGS=--upgrade for newer ones)" \
@@ -61,6 +63,15 @@ bench: $(VENV)/.bench
 bench-gateway: $(VENV)/.bench
 	@$(BIN)/python -m loadtests.bench gateway $(ARGS)
 	@$(say) "The benchmarks of the gateway have run."
+
+bench-inventory: $(VENV)/.bench
+	@$(BIN)/python -m loadtests.bench inventory --plot docs/inventory-latency.svg $(ARGS)
+	@$(say) "The benchmarks of the inventory have run."
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m tests.flows.soak $(ARGS)
+	@$(BIN)/python -m tests.chaos --seconds 60
+	@$(say) "The soak has ended, and the books balance."
 
 multitude: $(VENV)/.dev
 	@$(BIN)/python -m loadtests.multitude $(ARGS)

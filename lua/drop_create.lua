@@ -11,10 +11,11 @@
 --- @include "stock_write"
 local show_key = KEYS[1]  -- hash  status, offset
 local drops_key = KEYS[2]  -- hash  drop -> terms
-local stock_key = KEYS[3]  -- hash  drop -> numbers
-local due_key = KEYS[4]  -- zset  scheduled moves by time
-local log_key = KEYS[5]  -- stream  the show's events
-local live_key = KEYS[6]  -- channel  events and live numbers
+local numbers_key = KEYS[3]  -- hash  number -> drop
+local stock_key = KEYS[4]  -- hash  drop -> numbers
+local due_key = KEYS[5]  -- zset  planned moves by time
+local log_key = KEYS[6]  -- stream  the show's events
+local live_key = KEYS[7]  -- channel  events and live numbers
 local drop = ARGV[1]  -- string  its id
 local terms = cmsgpack.unpack(ARGV[2])  -- map  everything of the drop but its numbers
 local quantity = tonumber(ARGV[3])  -- integer  units offered
@@ -38,7 +39,12 @@ end
 local now = now_ms()
 terms.status = 'scheduled'
 terms.created_at = now
-local stock = { available = quantity, held = 0, sold = 0, quantity = quantity, revision = 0, sold_out_at = 0 }
+terms.number = redis.call('HLEN', drops_key) + 1
+redis.call('HSET', numbers_key, terms.number, drop)
+local stock = {
+  available = quantity, held = 0, sold = 0, quantity = quantity, revision = 0, sold_out_at = 0, told_at = 0, owed = 0,
+  awards = 0, chain = redis.sha1hex(drop), waiting = 0, joined = 0, backlog = 0, gone_at = 0,
+}
 drop_write(drops_key, drop, terms)
 stock_write(stock_key, drop, stock)
 if terms.opens_at then

@@ -1,5 +1,6 @@
 -- purpose: open a drop now, or start its countdown; by the host, or by the clock when its time has come
--- returns: outcome moved with the drop; not-found, show-not-live, wrong-state; early where the clock came too soon
+-- returns: outcome moved with the drop; not-found, wrong-state; early where the clock came too soon; show-not-live: the
+--   clock comes again in a second
 -- events: drop.countdown | drop.opened
 --- @include "answer"
 --- @include "drop_read"
@@ -12,12 +13,15 @@
 local show_key = KEYS[1]  -- hash  status, offset
 local drops_key = KEYS[2]  -- hash  drop -> terms
 local stock_key = KEYS[3]  -- hash  drop -> numbers
-local due_key = KEYS[4]  -- zset  scheduled moves by time
+local due_key = KEYS[4]  -- zset  planned moves by time
 local log_key = KEYS[5]  -- stream  the show's events
 local live_key = KEYS[6]  -- channel  events and live numbers
+local seeds_key = KEYS[7]  -- hash  drop -> its secret seed
 local drop = ARGV[1]  -- string  which drop
 local countdown_ms = tonumber(ARGV[2])  -- integer  0: at once
 local by = ARGV[3]  -- string  host | clock
+local seed = ARGV[4]  -- string  a fresh secret, should this open a draw
+local seed_hash = ARGV[5]  -- string  its SHA-256, told at once
 
 local terms = drop_read(drops_key, drop)
 if not terms then
@@ -36,6 +40,10 @@ if not waiting or (terms.status == 'countdown' and countdown_ms > 0) then
 end
 local show_status = redis.call('HGET', show_key, 'status')
 if show_status ~= 'live' then
+  -- What is due next has its turn meanwhile.
+  if by == 'clock' then
+    redis.call('ZADD', due_key, now + 1000, 'open ' .. drop)
+  end
   return answer('show-not-live', { state = show_status })
 end
 
@@ -51,6 +59,17 @@ else
   terms.opens_at = now
   terms.opened_at = now
   redis.call('ZREM', due_key, 'open ' .. drop)
+  if terms.mode == 'draw' then
+    terms.seed_hash = seed_hash
+    redis.call('HSET', seeds_key, drop, seed)
+  end
+  for _, wave in ipairs(terms.waves or {}) do
+    wave.at = wave.at or wave.after_seconds and now + wave.after_seconds * 1000
+  end
+  local first = terms.waves and terms.waves[1]
+  if first and first.at then
+    redis.call('ZADD', due_key, first.at, 'wave ' .. drop)
+  end
 end
 drop_write(drops_key, drop, terms)
 stock_write(stock_key, drop, stock)

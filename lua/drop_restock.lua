@@ -1,51 +1,62 @@
--- purpose: add units to a drop that is not closed
+-- purpose: add units to a drop that is not closed; who waits for them gets them in the same step
 -- returns: outcome moved with the drop; not-found; wrong-state where it is closed; limit-reached beyond the bound
--- events: drop.restocked; the live stock
+-- events: drop.restocked; the live stock; promotions to their viewers
 --- @include "answer"
---- @include "drop_read"
+--- @include "desk_close"
+--- @include "desk_drop"
+--- @include "desk_open"
+--- @include "desk_restock"
 --- @include "drop_view"
---- @include "log_append"
---- @include "now_ms"
---- @include "stock_publish"
---- @include "stock_read"
---- @include "stock_view"
---- @include "stock_write"
-local show_key = KEYS[1]  -- hash  offset
+local show_key = KEYS[1]  -- hash  status, offset
 local drops_key = KEYS[2]  -- hash  drop -> terms
-local stock_key = KEYS[3]  -- hash  drop -> numbers
-local restocks_key = KEYS[4]  -- hash  drop and operation -> units added
-local log_key = KEYS[5]  -- stream  the show's events
-local live_key = KEYS[6]  -- channel  events and live numbers
+local numbers_key = KEYS[3]  -- hash  number -> drop
+local stock_key = KEYS[4]  -- hash  drop -> numbers
+local holds_key = KEYS[5]  -- hash  reservation -> hold
+local mine_key = KEYS[6]  -- hash  viewer -> reservations
+local expiry_key = KEYS[7]  -- zset  reservations by the time they lapse
+local due_key = KEYS[8]  -- zset  planned moves by time
+local waitlist_key = KEYS[9]  -- zset  places in all queues
+local waiting_key = KEYS[10]  -- hash  place -> who wants what
+local viewers_key = KEYS[11]  -- hash  viewer here now
+local addresses_key = KEYS[12]  -- hash  drop and address -> units
+local awards_key = KEYS[13]  -- stream  the award log
+local figures_key = KEYS[14]  -- hash  unmet_demand
+local log_key = KEYS[15]  -- stream  the show's events
+local live_key = KEYS[16]  -- channel  events and live numbers
+local restocks_key = KEYS[17]  -- hash  drop and operation -> units added
 local drop = ARGV[1]  -- string  which drop
 local quantity = tonumber(ARGV[2])  -- integer  units to add, at least 1
 local most = tonumber(ARGV[3])  -- integer  units a drop may have
 local operation = ARGV[4]  -- string  the caller's own id of this restock, empty: none
+local skip = tonumber(ARGV[5])  -- integer  1 where the queue passes over who is not here, else 0
 
+local desk = desk_open({
+  show = show_key, drops = drops_key, numbers = numbers_key, stock = stock_key, holds = holds_key, mine = mine_key,
+  expiry = expiry_key, due = due_key, waitlist = waitlist_key, waiting = waiting_key, viewers = viewers_key,
+  addresses = addresses_key, awards = awards_key, figures = figures_key, log = log_key, live = live_key,
+}, skip == 1)
 -- A caller's ids are unique per drop only: the same one on another drop is another restock.
 local applied = drop .. ' ' .. operation
-local terms = drop_read(drops_key, drop)
-if not terms then
+local known = desk_drop(desk, drop)
+if not known then
   return answer('not-found')
 end
 if operation ~= '' and redis.call('HEXISTS', restocks_key, applied) == 1 then
-  return answer('moved', { drop = drop_view(terms, stock_read(stock_key, drop)) })
+  return answer('moved', { drop = drop_view(known.terms, known.stock) })
 end
-if terms.status == 'closed' then
-  return answer('wrong-state', { state = terms.status })
+if known.terms.status == 'closed' then
+  return answer('wrong-state', { state = known.terms.status })
 end
-local stock = stock_read(stock_key, drop)
-if stock.quantity + quantity > most then
-  return answer('limit-reached', { limit = most, quantity = stock.quantity })
+local planned = known.stock.quantity
+for _, wave in ipairs(known.terms.waves or {}) do
+  planned = planned + (wave.released_at and 0 or wave.quantity)
 end
+if planned + quantity > most then
+  return answer('limit-reached', { limit = most, quantity = planned })
+end
+desk_restock(desk, known, quantity)
+desk_close(desk)
 if operation ~= '' then
   redis.call('HSET', restocks_key, applied, quantity)
 end
-stock.available = stock.available + quantity
-stock.quantity = stock.quantity + quantity
-stock.sold_out_at = 0
-stock_write(stock_key, drop, stock)
-log_append(show_key, log_key, live_key, now_ms(), {
-  type = 'drop.restocked', drop_id = drop, stock = stock_view(drop, stock),
-})
-stock_publish(live_key, drop, stock)
-return answer('moved', { drop = drop_view(terms, stock) })
+return answer('moved', { drop = drop_view(known.terms, known.stock), owed = desk.owed })

@@ -2,56 +2,72 @@
 -- returns: outcome claimed | resumed with the order; done where it is already sold; or a refusal with its numbers
 -- events: each reservation (now paying) to its viewer's sockets
 --- @include "answer"
---- @include "drop_read"
---- @include "hold_read"
+--- @include "desk_close"
+--- @include "desk_hold"
+--- @include "desk_lapse"
+--- @include "desk_numbered"
+--- @include "desk_open"
 --- @include "hold_tell"
---- @include "hold_write"
---- @include "now_ms"
-local show_key = KEYS[1]  -- hash  currency
+local show_key = KEYS[1]  -- hash  status, offset
 local drops_key = KEYS[2]  -- hash  drop -> terms
-local holds_key = KEYS[3]  -- hash  reservation -> hold
-local expiry_key = KEYS[4]  -- zset  reservation by the time it lapses
-local orders_key = KEYS[5]  -- hash  order -> unfinished checkout
-local pending_key = KEYS[6]  -- zset  order by the end of its lease
-local live_key = KEYS[7]  -- channel  events and live numbers
+local numbers_key = KEYS[3]  -- hash  number -> drop
+local stock_key = KEYS[4]  -- hash  drop -> numbers
+local holds_key = KEYS[5]  -- hash  reservation -> hold
+local mine_key = KEYS[6]  -- hash  viewer -> reservations
+local expiry_key = KEYS[7]  -- zset  reservations by the time they lapse
+local due_key = KEYS[8]  -- zset  planned moves by time
+local waitlist_key = KEYS[9]  -- zset  places in all queues
+local waiting_key = KEYS[10]  -- hash  place -> who wants what
+local viewers_key = KEYS[11]  -- hash  viewer here now
+local addresses_key = KEYS[12]  -- hash  drop and address -> units
+local awards_key = KEYS[13]  -- stream  the award log
+local figures_key = KEYS[14]  -- hash  unmet_demand
+local log_key = KEYS[15]  -- stream  the show's events
+local live_key = KEYS[16]  -- channel  events and live numbers
+local orders_key = KEYS[17]  -- hash  order -> unfinished checkout
+local pending_key = KEYS[18]  -- zset  order by the end of its lease
 local order = ARGV[1]  -- string  the id derived from viewer and Idempotency-Key
 local viewer = ARGV[2]  -- string  who pays
-local reservations = cmsgpack.unpack(ARGV[3])  -- list  what is paid, no id twice
+local reservations = cmsgpack.unpack(ARGV[3])  -- list  what is paid, none twice
 local details = cmsgpack.unpack(ARGV[4])  -- map  payment and address, kept with the order until it is in the ledger
 local expected_total = tonumber(ARGV[5])  -- integer  what the viewer was shown in minor units, -1: not said
 local provider_ms = tonumber(ARGV[6])  -- integer  how long the provider may take before the units can lapse
 local lease_ms = tonumber(ARGV[7])  -- integer  how long no other worker resumes the order
 
+local desk = desk_open({
+  show = show_key, drops = drops_key, numbers = numbers_key, stock = stock_key, holds = holds_key, mine = mine_key,
+  expiry = expiry_key, due = due_key, waitlist = waitlist_key, waiting = waiting_key, viewers = viewers_key,
+  addresses = addresses_key, awards = awards_key, figures = figures_key, log = log_key, live = live_key,
+})
 local record = redis.call('HGET', orders_key, order)
 if record then
-  local known = cmsgpack.unpack(record)
   local lease = tonumber(redis.call('ZSCORE', pending_key, order) or '0')
-  return answer('resumed', { order = known, leased = lease > now_ms() })
+  return answer('resumed', { order = cmsgpack.unpack(record), leased = lease > desk.now })
 end
 
-local now = now_ms()
-local lines, held, total, sold = {}, {}, 0, {}
+local lines, total, sold, named = {}, 0, {}, {}
 for i, reservation in ipairs(reservations) do
-  local hold = hold_read(holds_key, reservation)
+  local own = reservation:sub(#desk.prefix + 1)
+  local hold = reservation == desk.prefix .. own and desk_hold(desk, own)
   if not hold then
     return answer('not-found', { reservation = reservation })
-  end
-  if hold.viewer ~= viewer then
+  elseif named[own] then
+    return answer('repeated', { reservation = reservation })
+  elseif hold.viewer ~= viewer then
     return answer('not-allowed', { reservation = reservation })
-  end
-  if hold.state == 'sold' and hold.order == order then
+  elseif hold.state == 3 and hold.order == order then
     sold[#sold + 1] = reservation
-  elseif hold.state == 'sold' then
+  elseif hold.state == 3 then
     return answer('wrong-state', { reservation = reservation, state = 'sold' })
-  elseif hold.state == 'paying' then
+  elseif hold.state == 2 then
     return answer('in-progress', { reservation = reservation })
-  elseif hold.state ~= 'held' or hold.expires_at <= now then
+  elseif hold.state ~= 1 or hold.expires_at <= desk.now then
     return answer('reservation-expired', { reservation = reservation, expires_at = hold.expires_at })
   end
-  local terms = drop_read(drops_key, hold.drop)
-  held[i] = { hold = hold, terms = terms }
+  named[own] = true
+  local drop = desk_numbered(desk, hold.number)
   lines[i] = {
-    sku = terms.sku, title = terms.title, drop = hold.drop, reservation = reservation,
+    sku = drop.terms.sku, title = drop.terms.title, drop = drop.id, reservation = reservation,
     quantity = hold.quantity, unit_price = hold.unit_price,
   }
   total = total + hold.quantity * hold.unit_price
@@ -66,20 +82,21 @@ if expected_total >= 0 and expected_total ~= total then
   return answer('total-changed', { current_total = total })
 end
 
-local deadline = now + provider_ms
-for i, reservation in ipairs(reservations) do
-  local hold = held[i].hold
-  hold.state = 'paying'
-  hold.order = order
-  hold_write(holds_key, reservation, hold)
-  redis.call('ZADD', expiry_key, math.max(hold.expires_at, deadline), reservation)
-  hold_tell(live_key, reservation, hold, held[i].terms)
+local deadline = desk.now + provider_ms
+for _, reservation in ipairs(reservations) do
+  local own = reservation:sub(#desk.prefix + 1)
+  local hold = desk_hold(desk, own)
+  hold.state, hold.order, hold.deadline = 2, order, math.max(hold.expires_at, deadline)
+  desk.fresh[own] = hold
+  desk_lapse(desk, hold.deadline, own)
+  hold_tell(desk, own, hold, desk_numbered(desk, hold.number))
 end
 local claimed = {
   id = order, viewer = viewer, step = 'claimed', lines = lines, total = total,
   currency = redis.call('HGET', show_key, 'currency'), reference = '', details = details,
-  created_at = now, deadline_at = deadline,
+  created_at = desk.now, deadline_at = deadline,
 }
+desk_close(desk)
 redis.call('HSET', orders_key, order, cmsgpack.pack(claimed))
-redis.call('ZADD', pending_key, now + lease_ms, order)
+redis.call('ZADD', pending_key, desk.now + lease_ms, order)
 return answer('claimed', { order = claimed })

@@ -1,22 +1,30 @@
 -- purpose: sell the units of an authorized order, all or nothing
 -- returns: outcome finalized (also on a repeat) | lost where a reservation is no longer this order's | gone
--- events: the live stock, once per drop; each reservation (now sold) to its viewer's sockets
+-- events: the live stock; each reservation (now sold) to its viewer's sockets
 --- @include "answer"
---- @include "drop_read"
---- @include "hold_read"
+--- @include "desk_close"
+--- @include "desk_hold"
+--- @include "desk_numbered"
+--- @include "desk_open"
 --- @include "hold_tell"
---- @include "hold_write"
---- @include "stock_publish"
---- @include "stock_read"
---- @include "stock_write"
-local drops_key = KEYS[1]  -- hash  drop -> terms
-local stock_key = KEYS[2]  -- hash  drop -> numbers
-local holds_key = KEYS[3]  -- hash  reservation -> hold
-local expiry_key = KEYS[4]  -- zset  reservation by the time it lapses
-local orders_key = KEYS[5]  -- hash  order -> unfinished checkout
-local figures_key = KEYS[6]  -- hash  orders, units_sold, gmv
-local buyers_key = KEYS[7]  -- hyperloglog  distinct viewers who ordered
-local live_key = KEYS[8]  -- channel  events and live numbers
+local show_key = KEYS[1]  -- hash  status, offset
+local drops_key = KEYS[2]  -- hash  drop -> terms
+local numbers_key = KEYS[3]  -- hash  number -> drop
+local stock_key = KEYS[4]  -- hash  drop -> numbers
+local holds_key = KEYS[5]  -- hash  reservation -> hold
+local mine_key = KEYS[6]  -- hash  viewer -> reservations
+local expiry_key = KEYS[7]  -- zset  reservations by the time they lapse
+local due_key = KEYS[8]  -- zset  planned moves by time
+local waitlist_key = KEYS[9]  -- zset  places in all queues
+local waiting_key = KEYS[10]  -- hash  place -> who wants what
+local viewers_key = KEYS[11]  -- hash  viewer here now
+local addresses_key = KEYS[12]  -- hash  drop and address -> units
+local awards_key = KEYS[13]  -- stream  the award log
+local figures_key = KEYS[14]  -- hash  unmet_demand
+local log_key = KEYS[15]  -- stream  the show's events
+local live_key = KEYS[16]  -- channel  events and live numbers
+local orders_key = KEYS[17]  -- hash  order -> unfinished checkout
+local buyers_key = KEYS[18]  -- hyperloglog  distinct viewers who ordered
 local order = ARGV[1]  -- string  the authorized order
 
 local raw = redis.call('HGET', orders_key, order)
@@ -30,38 +38,32 @@ end
 if record.step ~= 'authorized' then
   return answer('lost', { step = record.step })
 end
-local holds = {}
-for i, line in ipairs(record.lines) do
-  local hold = hold_read(holds_key, line.reservation)
-  if not hold or hold.state ~= 'paying' or hold.order ~= order then
+local desk = desk_open({
+  show = show_key, drops = drops_key, numbers = numbers_key, stock = stock_key, holds = holds_key, mine = mine_key,
+  expiry = expiry_key, due = due_key, waitlist = waitlist_key, waiting = waiting_key, viewers = viewers_key,
+  addresses = addresses_key, awards = awards_key, figures = figures_key, log = log_key, live = live_key,
+})
+local units = 0
+for _, line in ipairs(record.lines) do
+  local own = line.reservation:sub(#desk.prefix + 1)
+  local hold = desk_hold(desk, own)
+  if not hold or hold.state ~= 2 or hold.order ~= order then
     return answer('lost', { reservation = line.reservation })
   end
-  holds[i] = hold
-end
-
-local touched, stocks, units = {}, {}, 0
-for i, line in ipairs(record.lines) do
-  local hold, drop = holds[i], line.drop
-  if not stocks[drop] then
-    touched[#touched + 1] = drop
-    stocks[drop] = stock_read(stock_key, drop)
-  end
-  stocks[drop].held = stocks[drop].held - hold.quantity
-  stocks[drop].sold = stocks[drop].sold + hold.quantity
+  local drop = desk_numbered(desk, hold.number)
+  drop.stock.held = drop.stock.held - hold.quantity
+  drop.stock.sold = drop.stock.sold + hold.quantity
+  drop.changed = true
   units = units + hold.quantity
-  hold.state = 'sold'
-  hold_write(holds_key, line.reservation, hold)
-  redis.call('ZREM', expiry_key, line.reservation)
-  hold_tell(live_key, line.reservation, hold, drop_read(drops_key, drop))
+  hold.state, hold.deadline = 3, nil
+  desk.fresh[own] = hold
+  hold_tell(desk, own, hold, drop)
 end
-for _, drop in ipairs(touched) do
-  stock_write(stock_key, drop, stocks[drop])
-  stock_publish(live_key, drop, stocks[drop])
-end
+desk_close(desk)
 record.step = 'finalized'
 redis.call('HSET', orders_key, order, cmsgpack.pack(record))
 redis.call('HINCRBY', figures_key, 'orders', 1)
 redis.call('HINCRBY', figures_key, 'units_sold', units)
 redis.call('HINCRBY', figures_key, 'gmv', record.total)
 redis.call('PFADD', buyers_key, record.viewer)
-return answer('finalized')
+return answer('finalized', { owed = desk.owed })

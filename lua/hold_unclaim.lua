@@ -1,25 +1,34 @@
--- purpose: undo an order's claim: its reservations are held again until their old deadline, or lapse if that is over
+-- purpose: undo an order's claim: its reservations are held again until their old deadline, or let go where it is over
 -- returns: outcome unclaimed, also where the order is already gone | elsewhere where it can no longer be undone
--- events: each reservation to its viewer's sockets; the live stock where units came back
+-- events: each reservation to its viewer's sockets; the live stock and promotions where units came back
 --- @include "answer"
---- @include "drop_read"
---- @include "hold_let_go"
---- @include "hold_read"
+--- @include "desk_close"
+--- @include "desk_hold"
+--- @include "desk_lapse"
+--- @include "desk_let_go"
+--- @include "desk_numbered"
+--- @include "desk_open"
 --- @include "hold_tell"
---- @include "hold_write"
---- @include "now_ms"
---- @include "stock_publish"
---- @include "stock_read"
---- @include "stock_write"
-local drops_key = KEYS[1]  -- hash  drop -> terms
-local stock_key = KEYS[2]  -- hash  drop -> numbers
-local holds_key = KEYS[3]  -- hash  reservation -> hold
-local taken_key = KEYS[4]  -- hash  drop and viewer -> units
-local expiry_key = KEYS[5]  -- zset  reservation by the time it lapses
-local orders_key = KEYS[6]  -- hash  order -> unfinished checkout
-local pending_key = KEYS[7]  -- zset  order by the end of its lease
-local live_key = KEYS[8]  -- channel  events and live numbers
+local show_key = KEYS[1]  -- hash  status, offset
+local drops_key = KEYS[2]  -- hash  drop -> terms
+local numbers_key = KEYS[3]  -- hash  number -> drop
+local stock_key = KEYS[4]  -- hash  drop -> numbers
+local holds_key = KEYS[5]  -- hash  reservation -> hold
+local mine_key = KEYS[6]  -- hash  viewer -> reservations
+local expiry_key = KEYS[7]  -- zset  reservations by the time they lapse
+local due_key = KEYS[8]  -- zset  planned moves by time
+local waitlist_key = KEYS[9]  -- zset  places in all queues
+local waiting_key = KEYS[10]  -- hash  place -> who wants what
+local viewers_key = KEYS[11]  -- hash  viewer here now
+local addresses_key = KEYS[12]  -- hash  drop and address -> units
+local awards_key = KEYS[13]  -- stream  the award log
+local figures_key = KEYS[14]  -- hash  unmet_demand
+local log_key = KEYS[15]  -- stream  the show's events
+local live_key = KEYS[16]  -- channel  events and live numbers
+local orders_key = KEYS[17]  -- hash  order -> unfinished checkout
+local pending_key = KEYS[18]  -- zset  order by the end of its lease
 local order = ARGV[1]  -- string  the order that will not be
+local skip = tonumber(ARGV[2])  -- integer  1 where the queue passes over who is not here, else 0
 
 local raw = redis.call('HGET', orders_key, order)
 if not raw then
@@ -29,24 +38,28 @@ local record = cmsgpack.unpack(raw)
 if record.step ~= 'claimed' and record.step ~= 'voiding' then
   return answer('elsewhere', { step = record.step })
 end
-local now = now_ms()
+local desk = desk_open({
+  show = show_key, drops = drops_key, numbers = numbers_key, stock = stock_key, holds = holds_key, mine = mine_key,
+  expiry = expiry_key, due = due_key, waitlist = waitlist_key, waiting = waiting_key, viewers = viewers_key,
+  addresses = addresses_key, awards = awards_key, figures = figures_key, log = log_key, live = live_key,
+}, skip == 1)
 for _, line in ipairs(record.lines) do
-  local hold = hold_read(holds_key, line.reservation)
-  if hold.state == 'paying' and hold.order == order then
-    if hold.expires_at > now then
-      hold.state = 'held'
-      hold.order = ''
-      hold_write(holds_key, line.reservation, hold)
-      redis.call('ZADD', expiry_key, hold.expires_at, line.reservation)
+  local own = line.reservation:sub(#desk.prefix + 1)
+  local hold = desk_hold(desk, own)
+  if hold.state == 2 and hold.order == order then
+    local drop = desk_numbered(desk, hold.number)
+    -- Nothing is held in a drop where the first who pays gets it.
+    if hold.expires_at > desk.now and drop.terms.mode ~= 'first_paid' then
+      hold.state, hold.order, hold.deadline = 1, nil, nil
+      desk.fresh[own] = hold
+      desk_lapse(desk, hold.expires_at, own)
     else
-      local stock = stock_read(stock_key, hold.drop)
-      hold_let_go(holds_key, taken_key, expiry_key, line.reservation, hold, stock, 'expired')
-      stock_write(stock_key, hold.drop, stock)
-      stock_publish(live_key, hold.drop, stock)
+      desk_let_go(desk, own, hold, 5)
     end
-    hold_tell(live_key, line.reservation, hold, drop_read(drops_key, hold.drop))
+    hold_tell(desk, own, hold, drop)
   end
 end
+desk_close(desk)
 redis.call('HDEL', orders_key, order)
 redis.call('ZREM', pending_key, order)
-return answer('unclaimed')
+return answer('unclaimed', { owed = desk.owed })

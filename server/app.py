@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
 from server import metrics
-from server.api import buying, catalog, drops, ops, pages, shows, tokens
+from server.api import buying, catalog, drops, ops, pages, receipts, reservations, shows, tokens, waitlist
 from server.api.failures import exception_handlers
 from server.api.headers import SecureHeaders
 from server.api.http import endpoint
@@ -30,14 +30,22 @@ from server.gateway.dispatch import Dispatch
 from server.gateway.door import Gateway
 from server.gateway.drain import Drain
 from server.gateway.hub import Hub
+from server.gateway.places import Places
 from server.gateway.presence import Presence
 from server.gateway.reactions import Reactions
 from server.gateway.timers import Timers
+from server.inventory.awards import Awards
+from server.inventory.batch import Terms
+from server.inventory.batcher import Batches
+from server.inventory.draw_log import Draws
+from server.inventory.flush import Flusher
 from server.inventory.holds import Holds
+from server.inventory.waitlist import Waitlist
 from server.ledger.database import Ledger, open_ledger
 from server.orders.orders import Orders
 from server.payments.methods import Method, Methods
 from server.payments.sandbox import Sandbox
+from server.receipts import Receipts
 from server.settings import Settings
 from server.shows.drops import Drops
 from server.shows.shows import Shows
@@ -61,6 +69,9 @@ OPERATIONS = (
     *catalog.OPERATIONS,
     *shows.OPERATIONS,
     *drops.OPERATIONS,
+    *reservations.OPERATIONS,
+    *receipts.OPERATIONS,
+    *waitlist.OPERATIONS,
     *buying.OPERATIONS,
     *tokens.OPERATIONS,
 )
@@ -76,14 +87,18 @@ class House:
     ledger: Ledger
     shows: Shows
     drops: Drops
+    batches: Batches
     holds: Holds
+    waitlist: Waitlist
     orders: Orders
     methods: Methods
     checkout: Checkout
     tokens: Tokens
+    receipts: Receipts
 
     async def aclose(self) -> None:
         """Close the connections; queued ledger writes are finished first."""
+        await self.batches.aclose()
         await self.client.aclose()
         await self.ledger.close()
 
@@ -114,18 +129,53 @@ def build(settings: Settings) -> House:
     orders = Orders(ledger)
     sandbox = Sandbox()
     methods = Methods([sandbox], [Method("card", sandbox.name)])
+    flusher = Flusher(scripts)
+    batches = Batches(
+        scripts,
+        flusher,
+        Terms(
+            claim_ms=settings.provider_seconds * 1000,
+            most_waiting=settings.waitlist_places,
+            skip_absent=settings.waitlist_skip_absent,
+            addresses=settings.units_per_address > 0,
+            address_key=settings.secret_key().encode()[:64],
+        ),
+        operations=settings.batch_operations,
+        waiting=settings.batch_waiting,
+        gate=settings.sold_out_gate,
+    )
+    scripts.changed = _changed(flusher, batches)
+    skip_absent = settings.waitlist_skip_absent
+    holds = Holds(client, scripts, batches, skip_absent=skip_absent)
     return House(
         settings=settings,
         client=client,
         scripts=scripts,
         ledger=ledger,
-        shows=Shows(client, scripts, settings.log_length),
-        drops=Drops(client, scripts),
-        holds=Holds(client, scripts),
+        shows=Shows(
+            client,
+            scripts,
+            settings.log_length,
+            keep_ms=settings.keep_hours * 3_600_000,
+            skip_absent=skip_absent,
+        ),
+        drops=Drops(client, scripts, skip_absent=skip_absent),
+        batches=batches,
+        holds=holds,
+        waitlist=Waitlist(client, batches),
         orders=orders,
         methods=methods,
-        checkout=Checkout(client, scripts, orders, methods, settings.provider_seconds),
+        checkout=Checkout(
+            client,
+            scripts,
+            holds,
+            orders,
+            methods,
+            provider_seconds=settings.provider_seconds,
+            skip_absent=skip_absent,
+        ),
         tokens=Tokens(settings.secret_key(), settings.issuer),
+        receipts=Receipts(settings.secret_key(), settings.issuer),
     )
 
 
@@ -134,7 +184,15 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
     settings = settings or Settings.load()
     house = build(settings)
     presence, reactions, timers = Presence(house.scripts), Reactions(house.scripts), Timers()
-    hub = Hub(settings, Joins(house.scripts), presence)
+    places = Places(house.waitlist)
+    hub = Hub(
+        settings=settings,
+        joins=Joins(house.scripts),
+        presence=presence,
+        places=places,
+        holds=house.holds,
+        hear=house.batches.hear,
+    )
     subscriber = connect_subscriber(settings.redis_url)
     clock = RedisClock(house.client)
     ear = Live(house.client, subscriber, hub, clock)
@@ -144,7 +202,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         tokens=house.tokens,
         shows=house.shows,
         hub=hub,
-        dispatch=Dispatch(house.holds, reactions, clock),
+        dispatch=Dispatch(house.batches, reactions, clock, places, house.receipts.sign),
         drain=drain,
         timers=timers,
         admission=Admission(settings),
@@ -176,6 +234,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
             jobs = {
                 "ear": ear.run,
                 "presence": presence.run,
+                "places": places.run,
                 "reactions": reactions.run,
                 "timers": timers.run,
             }
@@ -195,6 +254,10 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         shows=house.shows,
         drops=house.drops,
         holds=house.holds,
+        waitlist=house.waitlist,
+        draws=Draws(house.client),
+        awards=Awards(house.client, settings.provider_seconds * 1000),
+        receipts=house.receipts,
         checkout=house.checkout,
         orders=house.orders,
         methods=house.methods,
@@ -206,6 +269,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         routes=[
             WebSocketRoute("/v1/shows/{show}/live", gateway),  # first: nothing else is asked for as often
             *(Route(each.path, endpoint(each, rooms), methods=[each.method]) for each in OPERATIONS),
+            *receipts.routes(rooms),
             *ops.routes(rooms, OPERATIONS),
             *pages.routes(),
         ],
@@ -215,6 +279,16 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
     )
     app.state.drain = drain
     return app
+
+
+def _changed(flusher: Flusher, batches: Batches) -> Callable[[str, list[str]], None]:
+    """Return what hears of stock that this process changed outside of the batches."""
+
+    def changed(show: str, owed: list[str]) -> None:
+        flusher.owe(show, owed)
+        batches.open(show)
+
+    return changed
 
 
 def create_gateway() -> Starlette:

@@ -1,7 +1,8 @@
 """An asyncio client of the live socket: for tests, simulated audiences and anybody's programs.
 
 It speaks either subprotocol, answers commands with their replies, and keeps what it saw: the offsets of the log,
-the newest stock, its own reservations. It does not reconnect by itself; `connect(since=client.place)` does.
+the newest stock, its own reservations and places in queues. It does not reconnect by itself;
+`connect(since=client.place)` does.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class LiveClient:
         self.offsets: list[int] = []
         self.stock: dict[str, Message] = {}
         self.reservations: dict[str, Message] = {}
+        self.places: dict[str, Message] = {}  # by drop: only where it waits
         self.closed: ClosedError | None = None
 
     @property
@@ -81,14 +83,30 @@ class LiveClient:
         finally:
             self._waiting.pop(operation, None)
 
-    async def reserve(self, drop: str, quantity: int = 1, operation: str | None = None) -> Message:
-        """Ask for units; returns the `reservation` or `error` message."""
-        message: Message = {"type": "reserve", "drop": drop, "quantity": quantity}
+    async def reserve(
+        self, drop: str, quantity: int = 1, operation: str | None = None, **more: bool
+    ) -> Message:
+        """Ask for units, `part=True`: for what is left; returns the `reservation`, `waitlist` or `error` message."""
+        message: Message = {"type": "reserve", "drop": drop, "quantity": quantity, **more}
+        return await self.request(message if operation is None else {**message, "id": operation})
+
+    async def bundle(self, *items: tuple[str, int], operation: str | None = None) -> Message:
+        """Ask for units of several drops, all or nothing; returns the `bundle` or `error` message."""
+        wanted = [{"drop": drop, "quantity": quantity} for drop, quantity in items]
+        message: Message = {"type": "bundle", "items": wanted}
         return await self.request(message if operation is None else {**message, "id": operation})
 
     async def release(self, reservation: str) -> Message:
         """Give a reservation back."""
         return await self.request({"type": "release", "reservation": reservation})
+
+    async def join(self, drop: str, quantity: int = 1) -> Message:
+        """Queue for units, or enter a draw; returns the `waitlist` or `error` message."""
+        return await self.request({"type": "waitlist.join", "drop": drop, "quantity": quantity})
+
+    async def leave(self, drop: str) -> Message:
+        """Give up the place; returns the `waitlist` or `error` message."""
+        return await self.request({"type": "waitlist.leave", "drop": drop})
 
     async def until(self, predicate: Callable[[Self], Any], seconds: float = 30.0) -> Any:
         """Wait until the predicate of this client is true and return its value. Raises TimeoutError, ClosedError."""
@@ -124,24 +142,42 @@ class LiveClient:
     def _take(self, message: Message) -> None:
         kind = message["type"]
         if kind == "welcome":
-            self.welcome = message
-            snapshot = message.get("snapshot", {})
-            for drop in snapshot.get("drops", ()):
-                self._keep_stock({**drop, "drop_id": drop["id"]})
-            for reservation in snapshot.get("reservations", message.get("reservations", ())):
-                self.reservations[reservation["id"]] = reservation
+            self._begin(message)
         elif "offset" in message:
             self.offsets.append(message["offset"])
         elif kind == "stock.updated":
             self._keep_stock(message)
         elif kind == "reservation":
-            self.reservations[message["reservation"]["id"]] = message["reservation"]
+            self._keep_reservations(message["reservation"])
+            if "waiting" in message:
+                self._keep_place({"drop": message["reservation"]["drop"], **message["waiting"]})
+        elif kind == "bundle":
+            self._keep_reservations(*message["reservations"])
+        elif kind == "waitlist":
+            self._keep_place(message)
         self.messages.append(message)
         del self.messages[:-MAX_KEPT]
         answer = self._waiting.get(message.get("id", ""))
         if answer is not None and not answer.done():
             answer.set_result(message)
         self._changed.set()
+
+    def _begin(self, welcome: Message) -> None:
+        self.welcome = welcome
+        snapshot = welcome.get("snapshot", {})
+        for drop in snapshot.get("drops", ()):
+            self._keep_stock({**drop, "drop_id": drop["id"]})
+        self._keep_reservations(*snapshot.get("reservations", welcome.get("reservations", ())))
+        for place in snapshot.get("waitlist", welcome.get("waitlist", ())):
+            self._keep_place(place)
+
+    def _keep_reservations(self, *reservations: Message) -> None:
+        self.reservations.update((each["id"], each) for each in reservations)
+
+    def _keep_place(self, place: Message) -> None:
+        self.places.pop(place["drop"], None)
+        if place["position"]:
+            self.places[place["drop"]] = place
 
     def _keep_stock(self, message: Message) -> None:
         known = self.stock.get(message["drop_id"])

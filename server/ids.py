@@ -10,10 +10,20 @@ from __future__ import annotations
 import hashlib
 import secrets
 from base64 import b32encode
+from binascii import b2a_base64
+from ipaddress import IPv6Address
+from typing import Literal
 
 SHOW_BITS = 60
 DROP_BITS = 40
 DERIVED_BITS = 100
+# A reservation's own part is 12 letters and digits: short because there are many, and Redis keeps each several times.
+# The two other characters of base64 are mapped onto letters, which costs a tenth of its 72 bits.
+RESERVATION_BYTES = 9
+LETTERS = bytes.maketrans(b"+/", b"xy")
+HOUSEHOLD_BITS = 64  # of an IPv6 address: whoever has one has the 2**64 of its network
+
+Kind = Literal["dr", "rs", "or"]  # how the ids of drops, reservations and orders begin
 
 
 def _base32(raw: bytes, characters: int) -> str:
@@ -66,7 +76,28 @@ def new_gateway() -> str:
 
 def reservation(show: str, viewer: str, operation: str) -> str:
     """Return the reservation id that this viewer's operation id has, now and on every repeat."""
-    return f"rs_{show[3:]}_{_derived('reservation', show, viewer, operation)}"
+    return full(show, own_part(show, viewer, operation))
+
+
+def own_part(show: str, viewer: str, operation: str, kind: str = "reservation") -> str:
+    """Return the part of a reservation's id that is its own: what Redis knows it by.
+
+    `kind` keeps apart what a viewer may give the same operation id: nobody can choose one that falls on another kind's.
+    """
+    digest = hashlib.blake2b(
+        f"{kind}\0{show}\0{viewer}\0{operation}".encode(), digest_size=RESERVATION_BYTES
+    ).digest()
+    return b2a_base64(digest, newline=False).translate(LETTERS).decode()
+
+
+def full(show: str, own: str) -> str:
+    """Return the id of a reservation from its own part."""
+    return f"rs_{show[3:]}_{own}"
+
+
+def own(reservation: str) -> str:
+    """Return the own part of a reservation's id."""
+    return reservation.rpartition("_")[2]
 
 
 def order(show: str, viewer: str, operation: str) -> str:
@@ -74,17 +105,29 @@ def order(show: str, viewer: str, operation: str) -> str:
     return f"or_{show[3:]}_{_derived('order', show, viewer, operation)}"
 
 
-def show_of(identifier: str) -> str | None:
-    """Return the show that a drop, reservation or order id belongs to, or None if it is no such id."""
-    kind, _, rest = identifier.partition("_")
+def show_of(identifier: str, kind: Kind) -> str | None:
+    """Return the show that an id of this kind belongs to, or None if it is no such id.
+
+    The kind is part of the name: nothing is known by two ids.
+    """
+    named, _, rest = identifier.partition("_")
     part, found, own = rest.partition("_")
-    if (
-        kind not in {"dr", "rs", "or"}
-        or not found
-        or not (rest.isascii() and part.isalnum() and own.isalnum())
-    ):
+    if named != kind or not found or not (rest.isascii() and part.isalnum() and own.isalnum()):
         return None
     return f"sh_{part}"
+
+
+def household_of(address: str) -> str:
+    """Return what a network address is counted under: IPv4 as it is, IPv6 as its network of 64 bits."""
+    if ":" not in address:
+        return address
+    try:
+        full = IPv6Address(address)
+    except ValueError:
+        return address
+    if full.ipv4_mapped is not None:
+        return str(full.ipv4_mapped)
+    return f"{IPv6Address(int(full) >> HOUSEHOLD_BITS << HOUSEHOLD_BITS)}/{HOUSEHOLD_BITS}"
 
 
 def fingerprint(*parts: bytes) -> str:

@@ -57,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             pattern=r"^(redis|rediss|unix)://.+|^$",
             description="Redis ≥ 7.0 or Valkey ≥ 7.2; empty: a private one",
-            examples=["redis://127.0.0.1:6379/0 or unix:///run/valkey.sock"],
+            examples=["redis://127.0.0.1:6379/0, unix:///run/valkey.sock or redis://a,b:6380?cluster=true"],
         ),
     ] = ""
     database_url: Annotated[
@@ -113,6 +113,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     provider_seconds: Annotated[
         int, Meta(ge=1, description="how long a hold being paid waits for its payment provider, s")
     ] = 60
+    batch_operations: Annotated[
+        int,
+        Meta(ge=1, le=256, description="reservations and other operations in one step of a show's inventory"),
+    ] = 128
+    batch_waiting: Annotated[
+        int, Meta(ge=256, description="operations per show and process that may wait for their step")
+    ] = 8192
+    sold_out_gate: Annotated[
+        bool, Meta(description="refuse here what was seen to be sold out within the last 200 ms")
+    ] = True
+    waitlist_places: Annotated[int, Meta(ge=1, description="places in the queue, or the draw, of a drop")] = (
+        100_000
+    )
+    waitlist_skip_absent: Annotated[
+        bool, Meta(description="pass over who waits but is not connected when units come back")
+    ] = False
+    units_per_address: Annotated[
+        int, Meta(ge=0, description="units of a drop per network address (IPv6: per /64); 0: no limit")
+    ] = 0
+    keep_hours: Annotated[
+        int, Meta(ge=1, le=168, description="how long an ended show can be read in the store, h")
+    ] = 24
     sweep_ms: Annotated[int, Meta(ge=10, le=1000, description="pause between looks for lapsed holds, ms")] = (
         200
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
+from server import ids
 from server.store import reads
 from server.store.answers import unpacked
 from server.store.keys import key
@@ -13,10 +14,12 @@ from server.store.keys import key
 if TYPE_CHECKING:
     from server.store.redis import Redis
 
-EXPIRES_AT = 5  # its place in a hold's record
+STATE, EXPIRES_AT, DEADLINE = 3, 5, 8  # their places in a hold's record
+PAYING = 2
+TOLD_AT = 6  # its place in a stock row
 
 
-def packed(record: list[Any]) -> bytes:
+def packed(record: Any) -> bytes:
     """Return a record as the scripts pack theirs."""
     return bytes(msgpack.packb(record, use_bin_type=False))
 
@@ -28,14 +31,17 @@ async def redis_now(client: Redis) -> int:
 
 
 async def move_deadline(client: Redis, show: str, reservation: str, to: int) -> None:
-    """Let a hold lapse at `to` (Unix ms): in its record and in the expiry index, in one step."""
-    raw = await reads.field(client, key("holds", show=show), reservation, "hold")
+    """Let a hold lapse at `to` (Unix ms), also one that is being paid: in its record and in the index, in one step."""
+    own = ids.own(reservation)
+    raw = await reads.field(client, key("holds", show=show), own, "hold")
     assert raw is not None, f"no hold {reservation}"
     record = unpacked(raw)
     record[EXPIRES_AT] = to
+    if record[STATE] == PAYING:
+        record[DEADLINE] = to
     async with client.pipeline(transaction=True) as pipe:
-        pipe.hset(key("holds", show=show), reservation, packed(record))
-        pipe.zadd(key("expiry", show=show), {reservation: to}, xx=True)
+        pipe.hset(key("holds", show=show), own, packed(record))
+        pipe.zadd(key("expiry", show=show), {own: to})
         await pipe.execute()
 
 
@@ -49,3 +55,13 @@ async def let_lapse(client: Redis, show: str, *reservations: str) -> None:
 async def end_lease(client: Redis, show: str, order: str) -> None:
     """Put the end of an order's lease into the past, as where its worker died: the next worker resumes it."""
     await client.zadd(key("pending", show=show), {order: await redis_now(client) - 1000}, xx=True)
+
+
+async def let_tell(client: Redis, show: str) -> None:
+    """Let every drop's numbers have been told long ago: the next change is told at once."""
+    stock = key("stock", show=show)
+    for drop, raw in (await reads.fields(client, stock, "stock")).items():
+        row = unpacked(raw)
+        if row[TOLD_AT]:
+            row[TOLD_AT] = 0
+            await client.hset(stock, drop.decode(), packed(row))

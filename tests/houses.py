@@ -18,25 +18,29 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def house_at(redis_url: str, data: Path, **settings: Any) -> AsyncIterator[House]:
-    """Give a house on this Redis and on the ledger in this folder; several may share both."""
+    """Give a house on this Redis and on the ledger in this folder; several may share both.
+
+    Unless told otherwise it has no sold-out gate: nobody tells a house without an ear what others change.
+    """
     migrate(data)
-    house = build(Settings(redis_url=redis_url, data=data, secret=SECRET, **settings))
+    chosen = {"sold_out_gate": False, **settings}
+    house = build(Settings(redis_url=redis_url, data=data, secret=SECRET, **chosen))
     try:
         yield house
     finally:
         await house.aclose()
 
 
-async def live_show(house: House) -> str:
+async def live_show(house: House, **terms: Any) -> str:
     """Make a live show and return its id."""
     show = ids.new_show()
-    await house.shows.create(show, "host", {"title": "A test", "currency": "EUR"})
+    await house.shows.create(show, "host", {"title": "A test", "currency": "EUR", **terms})
     await house.shows.move(show, "start")
     return show
 
 
-async def open_drop(house: House, show: str, quantity: int = 10, **terms: Any) -> str:
-    """Plan and open a drop and return its id."""
+async def planned_drop(house: House, show: str, quantity: int = 10, **terms: Any) -> str:
+    """Plan a drop and return its id."""
     drop = ids.new_drop(show)
     standard = {
         "sku": "MUG",
@@ -49,6 +53,12 @@ async def open_drop(house: House, show: str, quantity: int = 10, **terms: Any) -
         "waitlist": True,
     }
     await house.drops.create(show, drop, {**standard, **terms}, quantity)
+    return drop
+
+
+async def open_drop(house: House, show: str, quantity: int = 10, **terms: Any) -> str:
+    """Plan and open a drop and return its id."""
+    drop = await planned_drop(house, show, quantity, **terms)
     await house.drops.open(show, drop)
     return drop
 

@@ -8,7 +8,8 @@ import os
 import resource
 import signal
 import time
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path  # noqa: TC003  typer reads it at run time
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import uvloop
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from loadtests.bench import report
 from loadtests.bench.ground import BenchError, Ground, prepared
-from loadtests.bench.parts import GROUPS, PARTS, Group, Part
+from loadtests.bench.parts import GROUPS, PARTS, Group, Outcome, Part
 from loadtests.bench.sizes import FULL, QUICK, Sizes
 from loadtests.bench.wires import WireError
 from loadtests.stagehand import StageError, leave_on_sigterm
@@ -24,28 +25,27 @@ from loadtests.stagehand import StageError, leave_on_sigterm
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from loadtests.bench.goals import Goal
-
 console = Console()
 if not console.is_terminal:
     console.width = 120  # a log has no width of its own; the tables need this much
 
 
-async def run(ground: Ground, parts: list[Part], sizes: Sizes) -> list[Goal]:
-    """Measure the parts, print a table for each, and return the goals with what was reached."""
-    found: list[Goal] = []
+async def run(ground: Ground, parts: list[Part], sizes: Sizes) -> list[Outcome]:
+    """Measure the parts, print the tables of each, and return what was found."""
+    found: list[Outcome] = []
     try:
         for part in parts:
             ground.say(f"{part}: getting ready")
-            table, goals = await PARTS[part](ground, sizes)
-            console.print(table)
-            found += goals
+            outcome = await PARTS[part](ground, sizes)
+            for table in outcome.tables:
+                console.print(table)
+            found.append(outcome)
     finally:
         await ground.house.aclose()
     return found
 
 
-async def _until_sigterm(work: Coroutine[None, None, list[Goal]]) -> list[Goal]:
+async def _until_sigterm(work: Coroutine[None, None, list[Outcome]]) -> list[Outcome]:
     """Do the work, or cancel it at SIGTERM: an exit raised by a signal handler would end in some callback."""
     task = asyncio.ensure_future(work)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -63,10 +63,11 @@ def main(  # noqa: PLR0913  the options of a command
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="length of a block; a live mix takes seven")
     ] = None,
+    plot: Annotated[Path | None, typer.Option(help="where the picture of the latency goes, an SVG")] = None,
 ) -> None:
     """Measure the hot path beside its peers. Nothing is asserted; figures of other runs do not compare."""
     counts = {"viewers": viewers, "crowd": crowd, "blocks": blocks}
-    given = {name: value for name, value in counts.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in counts.items() if value is not None}
     sizes = dataclasses.replace(QUICK if quick else FULL, **given)
     if seconds is not None:
         sizes = dataclasses.replace(sizes, seconds=seconds)
@@ -89,11 +90,18 @@ def main(  # noqa: PLR0913  the options of a command
     except (BenchError, StageError, WireError, TimeoutError) as error:
         console.print(f"[bold red]The benchmark could not run:[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
-    console.print(report.goals(found))
+    goals = [goal for outcome in found for goal in outcome.goals]
+    if goals:
+        console.print(report.goals(goals))
     if busy > (os.cpu_count() or 1) / 2:
         console.print(f"Other programs kept this machine busy (load {busy:.1f}): its times are theirs too.")
-    reached, took = sum(goal.reached for goal in found), time.monotonic() - began
-    console.print(f"{reached} of {len(found)} goals reached on this machine, measured in {took:.0f} s.")
+    for picture in filter(None, (outcome.picture for outcome in found)):
+        if plot is not None:
+            plot.write_text(picture, encoding="utf-8")
+            console.print(f"The picture of the latency is in {plot}.", highlight=False, soft_wrap=True)
+    reached, took = sum(goal.reached for goal in goals), time.monotonic() - began
+    verdict = f"{reached} of {len(goals)} goals reached on this machine, measured" if goals else "Measured"
+    console.print(f"{verdict} in {took:.0f} s.")
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)

@@ -1,7 +1,8 @@
-"""End to end: `reserve` over websockets, against a naive server that counts a key down for every message.
+"""End to end: `reserve` over websockets, against a naive server that calls Redis for every message.
 
-Every connection waits for its answer before it asks again, and is a viewer of its own who takes one unit of each
-of many drops, as in a long show. Ours tells all of them about the falling stock meanwhile; the peer tells nobody.
+Every connection waits for its answer before it asks again, and is a viewer of its own; all want the same drop, and
+take it unit by unit. Ours tells all of them about the falling stock meanwhile; the peer tells nobody.
+It counts a key down, and, for comparison, calls a script that holds a unit.
 """
 
 from __future__ import annotations
@@ -11,33 +12,50 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from loadtests.bench import lean
 from loadtests.bench.ground import OURS, PEER, REDIS, SUBPROTOCOL, BenchError, until
 from loadtests.bench.meter import Way
+from loadtests.bench.turns import Turn, take_turns
 from loadtests.bench.wires import Wire, close_wires, open_wires
-from server.protocol.codec import pack, unpack_event
+from server.protocol.codec import pack
 
 if TYPE_CHECKING:
     from loadtests.bench.ground import Ground
     from loadtests.bench.sizes import Sizes
 
-DROPS = 24
-NAIVE_ROUNDS = 48  # it is quicker; this keeps it busy for about as long
+UNITS = 8  # that each viewer takes
+NAIVE_ROUNDS = 8
 
+TAKEN = b'"reserved":true'
 WELCOME, RESERVATION, ERROR = b"\xa7welcome", b"\xabreservation", b"\xa5error"
 
 
 async def measure(ground: Ground, sizes: Sizes) -> list[Way]:
-    """Return the two ways, ours and the naive one; their blocks take turns."""
-    show = await ground.show()
-    drops = [await ground.drop(show) for _ in range(DROPS)]
+    """Return the ways: ours, the naive one, the naive one that holds; their blocks take turns."""
+    count = sizes.buyers
     with ground.server() as server, ground.peer("peer_naive", "no-channel") as (port, pid):
-        ours = Way("ours: check, hold, log, tell", {OURS: server.pid, REDIS: ground.redis_pid})
-        naive = Way("naive Starlette, a DECR each", {PEER: pid, REDIS: ground.redis_pid})
-        for number in range(1, sizes.blocks + 1):
-            ground.say(f"round {number} of {sizes.blocks}: {sizes.buyers} websockets reserve")
-            await reserve(ours, server.live(show), ground.hellos(show, sizes.buyers), drops)
-            await _naive(naive, port, sizes.buyers)
-        return [ours, naive]
+        peer = {PEER: pid, REDIS: ground.redis_pid}
+
+        async def ours(way: Way, _seconds: float) -> None:
+            async with ground.shelf() as (show, drop):
+                hellos, before = ground.hellos(show, count), await ground.script_calls()
+                await reserve(way, server.live(show), hellos, [drop] * UNITS)
+                way.blocks[-1].calls = await ground.script_calls() - before
+
+        async def counting(way: Way, _seconds: float) -> None:
+            await _naive(way, f"ws://127.0.0.1:{port}/", count, {"drop": "mug", "quantity": 1})
+
+        async def holding(way: Way, _seconds: float) -> None:
+            async with ground.shelf() as (show, _):
+                await lean.offer(ground.house.client, show)
+                await _naive(way, f"ws://127.0.0.1:{port}/hold", count, {"show": show})
+
+        turns = [
+            Turn(Way("ours: check, hold, log, tell", {OURS: server.pid, REDIS: ground.redis_pid}), ours),
+            Turn(Way("naive Starlette, a DECR each", peer), counting),
+            Turn(Way("naive Starlette, a script call each", peer), holding),
+        ]
+        return await take_turns(turns, sizes.blocks, sizes.seconds, ground.say)
 
 
 @dataclass(slots=True)
@@ -68,7 +86,7 @@ class Buyers:
         wanted = len(wires) * len(self.requests)
         await until(lambda: self.answers >= wanted or bool(self.failed), f"{wanted} answers")
         if self.failed:
-            raise BenchError(f"A reservation was refused: {unpack_event(self.failed)}")
+            raise BenchError(f"A reservation was refused: {self.failed!r}")
         return self.answers
 
 
@@ -97,11 +115,17 @@ async def reserve(way: Way, address: str, hellos: list[bytes], drops: list[str])
         await close_wires(wires)
 
 
-async def _naive(way: Way, port: int, connections: int) -> None:
-    request = msgspec.json.encode({"op": "reserve", "drop": "mug", "quantity": 1})
+async def _naive(way: Way, address: str, connections: int, words: dict[str, str | int]) -> None:
+    request = msgspec.json.encode({"op": "reserve", **words})
     buyers = Buyers([request] * NAIVE_ROUNDS, {})
-    address, hellos = f"ws://127.0.0.1:{port}/", [None] * connections
-    wires = await open_wires(address, hellos, lambda wire, _: buyers.go_on(wire), binary=False)
+
+    def take(wire: Wire, payload: bytes) -> None:
+        if TAKEN in payload:
+            buyers.go_on(wire)
+        else:
+            buyers.failed = payload
+
+    wires = await open_wires(address, [None] * connections, take, binary=False)
     try:
         with way.measured() as block:
             block.units = await buyers.run(wires)

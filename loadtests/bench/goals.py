@@ -11,11 +11,13 @@ from loadtests.bench.tellers import BROADCAST, NAIVE, NCHAN, PICOWS, RAW
 
 if TYPE_CHECKING:
     from loadtests.bench.fanout import Fanout
+    from loadtests.bench.growth import Growth
     from loadtests.bench.inbound import Inbound
     from loadtests.bench.memory import Weight
     from loadtests.bench.meter import Way
     from loadtests.bench.mix import Mixed
     from loadtests.bench.returning import Returning
+    from loadtests.bench.stock import Stock
     from loadtests.bench.sweep import Sweep
 
 KIB = 1024
@@ -57,20 +59,43 @@ class Goal:
         return f"{'≥' if self.at_least else '≤'} {self.limit:,g} {self.unit}"
 
 
-def of_stock(ways: list[Way]) -> list[Goal]:
-    """Return the goals of reservations through one Redis."""
-    ours, pipelined, plain = ways
+def of_stock(measured: Stock) -> list[Goal]:
+    """Return the goals of reservations through one Redis: of the server's own way, and of its script alone."""
+    peers = (
+        ("our script for one each, pipelined", measured.script_for_one, 2.5),
+        ("a leaner script for one each, pipelined", measured.lean, 2.5),
+        ("plain unpipelined DECR", measured.plain, 1.3),
+    )
     return [
-        Goal(
-            "reservations/s vs one EVALSHA each, pipelined", ours.faster_than(pipelined), 2.5, at_least=True
+        Goal(f"{what} vs {name}", way.faster_than(peer), limit, at_least=True)
+        for what, way in (("reservations/s", measured.ours), ("by the script alone", measured.script))
+        for name, peer, limit in peers
+    ]
+
+
+def of_growth(measured: Growth) -> list[Goal]:
+    """Return the goals of shows that grow: what a reservation costs, and what a hold weighs."""
+    small, *grown = measured.shows
+    return [
+        *(
+            Goal(f"CPU of Redis per reservation with {show.name}", show.script.costs_of(small.script), 1.15)
+            for show in grown
         ),
-        Goal("reservations/s vs plain unpipelined DECR", ours.faster_than(plain), 1.3, at_least=True),
+        *(
+            Goal(
+                f"memory of Redis per hold, {each.in_each_call} in a call",
+                Figure.of([each.each]),
+                200,
+                "bytes",
+            )
+            for each in measured.weights
+        ),
     ]
 
 
 def of_buying(ways: list[Way]) -> list[Goal]:
-    """Return the goal of reservations over websockets."""
-    ours, naive = ways
+    """Return the goal of reservations over websockets: against the peer that does less, a DECR each."""
+    ours, naive, _same_script = ways
     faster = ours.faster_than(naive)
     return [Goal("reservations/s over websockets vs the naive server", faster, 6, at_least=True)]
 

@@ -8,7 +8,7 @@ import secrets
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,11 @@ from server.eventlog.stream import top
 from server.protocol.codec import Codec, pack
 from server.settings import Settings
 from server.store.embedded import Embedded
+from server.store.keys import key
 from server.store.redis import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 UNLIMITED = "1000000"
 HOLD_SECONDS = 3600  # nothing lapses while we measure
@@ -39,6 +40,10 @@ PEER_SECONDS = 20.0
 SUBPROTOCOL = Codec.MSGPACK.value
 # Limits that would stop a load generator, not a viewer.
 LIFTED = ("MESSAGES_PER_SECOND", "MESSAGE_BURST", "ACCEPTS_PER_SECOND")
+
+# The append-only file is made anew between blocks, never within one; what the store does meanwhile, by its own names.
+FILE_BYTES = 64 << 20
+CLEARING = ("lazyfree_pending_objects", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
 
 OURS = "the server"
 REDIS = "Redis"
@@ -108,17 +113,47 @@ class Ground:
             raise BenchError("The show is gone.")
         return {"epoch": place.epoch, "offset": place.offset}
 
-    async def scheduled_drop(self, show: str) -> str:
-        """Plan a drop with more units than anybody takes."""
+    async def scheduled_drop(self, show: str, units: int | None = None) -> str:
+        """Plan a drop of so many units (None: more than anybody takes)."""
         drop = ids.new_drop(show)
-        await self.house.drops.create(show, drop, mug_terms(LIMIT, HOLD_SECONDS), QUANTITY)
+        await self.house.drops.create(show, drop, mug_terms(LIMIT, HOLD_SECONDS), units or QUANTITY)
         return drop
 
-    async def drop(self, show: str) -> str:
-        """Make an open drop with more units than anybody takes."""
-        drop = await self.scheduled_drop(show)
+    async def drop(self, show: str, units: int | None = None) -> str:
+        """Make an open drop of so many units (None: more than anybody takes)."""
+        drop = await self.scheduled_drop(show, units)
         await self.house.drops.open(show, drop)
         return drop
+
+    @asynccontextmanager
+    async def shelf(self, units: int | None = None) -> AsyncIterator[tuple[str, str]]:
+        """Give a fresh live show and an open drop of it (None: more units than anybody takes); then forget both."""
+        show = await self.show()
+        try:
+            yield show, await self.drop(show, units)
+        finally:
+            await self.forget(show)
+
+    async def forget(self, show: str) -> None:
+        """Take a show away, and wait until memory and file are free of it: nobody else shall pay for that."""
+        client = self.house.client
+        async for place in client.scan_iter(f"*{show}*", count=1000):
+            await client.unlink(place)
+        await client.zrem(key("shows"), show)
+        await client.srem(key("active"), show)
+        if (await client.info("persistence"))["aof_current_size"] > FILE_BYTES:
+            await client.bgrewriteaof()
+        for _ in range(int(WAIT_SECONDS / POLL_SECONDS)):
+            told = {**await client.info("memory"), **await client.info("persistence")}
+            if not any(told[name] for name in CLEARING):
+                return
+            await asyncio.sleep(POLL_SECONDS)
+        raise BenchError(f"The store had not cleared a show away after {WAIT_SECONDS:.0f} s.")
+
+    async def script_calls(self) -> int:
+        """Return how many script calls the store has answered so far."""
+        commands: dict[str, dict[str, int]] = await self.house.client.info("commandstats")
+        return commands.get("cmdstat_evalsha", {}).get("calls", 0)
 
     @contextmanager
     def peer(self, module: str, *words: str) -> Iterator[tuple[int, int]]:
@@ -176,6 +211,7 @@ async def _tcp(url: str) -> str:
     try:
         await client.config_set("bind", "127.0.0.1")
         await client.config_set("port", port)
+        await client.config_set("auto-aof-rewrite-percentage", 0)
     finally:
         await client.aclose()
     return f"redis://127.0.0.1:{port}/0"

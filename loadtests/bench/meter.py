@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -20,11 +20,24 @@ if TYPE_CHECKING:
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 SCHEDULED = 2  # the clock that clock_getcpuclockid(3) names: user and system time, all threads, ns
+TICKS = os.sysconf("SC_CLK_TCK")
+REAPED = slice(13, 15)  # in /proc/<pid>/stat after the name: user and system time of children that are gone
 
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU seconds that a process has used so far: /proc/<pid>/stat's sum, without its 10 ms ticks."""
     return time.clock_gettime((~pid << 3) | SCHEDULED)
+
+
+def family_seconds(pid: int) -> float:
+    """Return the CPU seconds of a process and its children, those that are gone (in 10 ms ticks) among them."""
+    place = Path(f"/proc/{pid}")
+    total = cpu_seconds(pid)
+    for child in (place / "task" / str(pid) / "children").read_text().split():
+        with suppress(OSError):  # it has just ended
+            total += cpu_seconds(int(child))
+    reaped = (place / "stat").read_text().rpartition(")")[2].split()[REAPED]
+    return total + sum(map(int, reaped)) / TICKS
 
 
 def resident_bytes(pid: int) -> int:
@@ -48,11 +61,15 @@ class Figure:
 
 @dataclass(slots=True)
 class Block:
-    """One measured stretch: how many units of work, in how many seconds, with whose CPU seconds."""
+    """One measured stretch: how many units of work, in how many seconds, with whose CPU seconds.
+
+    `calls` is by how many script calls the units were done, where somebody counted them.
+    """
 
     units: int = 0
     seconds: float = 0.0
     cpu: dict[str, float] = field(default_factory=dict)
+    calls: int = 0
 
     def micros(self, process: str) -> float:
         """CPU microseconds of a process per unit."""
@@ -61,27 +78,43 @@ class Block:
 
 @dataclass(slots=True)
 class Way:
-    """One way to do the work, measured in several blocks; `processes` are the ids of those whose CPU counts."""
+    """One way to do the work, measured in several blocks; `processes` are the ids of those whose CPU counts.
+
+    Of those in `families`, the CPU of their children counts too.
+    """
 
     name: str
     processes: Mapping[str, int]
     blocks: list[Block] = field(default_factory=list)
+    families: frozenset[str] = frozenset()
 
     @contextmanager
     def measured(self) -> Iterator[Block]:
         """Measure a block; whoever works in it says how many units they did."""
         block = Block()
-        before = {name: cpu_seconds(pid) for name, pid in self.processes.items()}
+        before = self._cpu()
         began = time.perf_counter()
         yield block
         block.seconds = time.perf_counter() - began
-        block.cpu = {name: cpu_seconds(pid) - before[name] for name, pid in self.processes.items()}
+        block.cpu = {name: seconds - before[name] for name, seconds in self._cpu().items()}
         self.blocks.append(block)
+
+    def _cpu(self) -> dict[str, float]:
+        return {
+            name: family_seconds(pid) if name in self.families else cpu_seconds(pid)
+            for name, pid in self.processes.items()
+        }
 
     @property
     def per_second(self) -> float:
         """Units per second, the median of the blocks."""
         return median(block.units / block.seconds for block in self.blocks)
+
+    @property
+    def per_call(self) -> float | None:
+        """Units per script call, the median of the blocks; None where nobody counted the calls."""
+        counted = [block.units / block.calls for block in self.blocks if block.calls]
+        return median(counted) if counted else None
 
     @property
     def first(self) -> str:
@@ -101,7 +134,8 @@ class Way:
         pairs = zip(self.blocks, other.blocks, strict=True)
         return Figure.of([mine.units / mine.seconds / (its.units / its.seconds) for mine, its in pairs])
 
-    def costs_of(self, other: Way) -> Figure:
-        """How many times the CPU of another way per unit, first process against first, round by round."""
+    def costs_of(self, other: Way, process: str | None = None) -> Figure:
+        """How many times the CPU of another way per unit, round by round; of a process (None: the first of each)."""
         pairs = zip(self.blocks, other.blocks, strict=True)
-        return Figure.of([mine.micros(self.first) / its.micros(other.first) for mine, its in pairs])
+        mine, its = process or self.first, process or other.first
+        return Figure.of([block.micros(mine) / peer.micros(its) for block, peer in pairs])

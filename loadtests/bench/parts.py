@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from loadtests.bench import buying, fanout, goals, inbound, memory, mix, report, returning, stock, sweep
-from loadtests.bench.ground import OURS, PEER, REDIS
+from loadtests.bench import (
+    batches,
+    buying,
+    fanout,
+    goals,
+    growth,
+    inbound,
+    latency,
+    memory,
+    mix,
+    plot,
+    report,
+    returning,
+    stock,
+    sweep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,13 +33,23 @@ if TYPE_CHECKING:
     from loadtests.bench.ground import Ground
     from loadtests.bench.sizes import Sizes
 
-    Outcome = tuple[Table, list[Goal]]
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a part found: its tables, its goals, and a picture (SVG) where it has one."""
+
+    tables: list[Table]
+    goals: list[Goal]
+    picture: str = ""
 
 
 class Part(StrEnum):
     """What can be measured by itself."""
 
     STOCK = "stock"
+    BATCHES = "batches"
+    LATENCY = "latency"
+    GROWTH = "growth"
     BUYING = "buying"
     FANOUT = "fanout"
     MIX = "mix"
@@ -37,62 +63,78 @@ class Group(StrEnum):
     """The parts that belong together."""
 
     ALL = "all"
-    SELLING = "selling"
+    INVENTORY = "inventory"
     GATEWAY = "gateway"
 
 
-SELLING = [Part.STOCK, Part.BUYING]
+INVENTORY = [Part.STOCK, Part.BATCHES, Part.LATENCY, Part.GROWTH, Part.BUYING]
 GROUPS = {
     Group.ALL: list(Part),
-    Group.SELLING: SELLING,
-    Group.GATEWAY: [part for part in Part if part not in SELLING],
+    Group.INVENTORY: INVENTORY,
+    Group.GATEWAY: [part for part in Part if part not in INVENTORY],
 }
 
 
 async def _stock(ground: Ground, sizes: Sizes) -> Outcome:
     ways = await stock.measure(ground, sizes)
-    title = "Reservations through one Redis"
-    return report.rates(title, ways, REDIS, stock.CALLER), goals.of_stock(ways)
+    return Outcome([report.stock(ways)], goals.of_stock(ways))
+
+
+async def _batches(ground: Ground, sizes: Sizes) -> Outcome:
+    return Outcome([report.batches(await batches.measure(ground, sizes))], [])
+
+
+async def _latency(ground: Ground, sizes: Sizes) -> Outcome:
+    curves = await latency.measure(ground, sizes)
+    note = f"{os.cpu_count()} cores, one Redis on loopback; medians of {sizes.blocks} rounds, thin lines: their spread"
+    return Outcome([report.latency(curves)], [], plot.picture(curves, note))
+
+
+async def _growth(ground: Ground, sizes: Sizes) -> Outcome:
+    grown = await growth.measure(ground, sizes)
+    return Outcome(report.growth(grown), goals.of_growth(grown))
 
 
 async def _buying(ground: Ground, sizes: Sizes) -> Outcome:
     ways = await buying.measure(ground, sizes)
-    title = f"Reservations over {sizes.buyers} websockets"
-    return report.rates(title, ways, OURS, PEER, REDIS), goals.of_buying(ways)
+    return Outcome([report.buying(ways, sizes.buyers)], goals.of_buying(ways))
 
 
 async def _fanout(ground: Ground, sizes: Sizes) -> Outcome:
     told = await fanout.measure(ground, sizes)
-    return report.fanout(told, sizes.viewers), goals.of_fanout(told)
+    return Outcome([report.fanout(told, sizes.viewers)], goals.of_fanout(told))
 
 
 async def _mix(ground: Ground, sizes: Sizes) -> Outcome:
     mixed = await mix.measure(ground, sizes)
-    return report.mix(mixed, sizes.mix_seconds), goals.of_mix(mixed)
+    return Outcome([report.mix(mixed, sizes.mix_seconds)], goals.of_mix(mixed))
 
 
 async def _memory(ground: Ground, sizes: Sizes) -> Outcome:
     weights = await memory.measure(ground, sizes)
-    return report.memory(weights), goals.of_memory(weights, sizes.crowd)
+    return Outcome([report.memory(weights)], goals.of_memory(weights, sizes.crowd))
 
 
 async def _inbound(ground: Ground, sizes: Sizes) -> Outcome:
     heard = await inbound.measure(ground, sizes)
-    return report.inbound(heard, sizes.talkers), goals.of_inbound(heard)
+    return Outcome([report.inbound(heard, sizes.talkers)], goals.of_inbound(heard))
 
 
 async def _sweep(ground: Ground, sizes: Sizes) -> Outcome:
     swept = await sweep.measure(ground, sizes)
-    return report.sweep(swept, sizes.crowd), goals.of_sweep(swept, sizes.crowd)
+    return Outcome([report.sweep(swept, sizes.crowd)], goals.of_sweep(swept, sizes.crowd))
 
 
 async def _returning(ground: Ground, sizes: Sizes) -> Outcome:
     back = await returning.measure(ground, sizes)
-    return report.returning(back), goals.of_returning(back)
+    return Outcome([report.returning(back)], goals.of_returning(back))
 
 
 PARTS: dict[Part, Callable[[Ground, Sizes], Awaitable[Outcome]]] = {
     Part.STOCK: _stock,
+    Part.BATCHES: _batches,
+    Part.LATENCY: _latency,
+    Part.GROWTH: _growth,
     Part.BUYING: _buying,
     Part.FANOUT: _fanout,
     Part.MIX: _mix,

@@ -7,30 +7,123 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from loadtests.bench import postgres
 from loadtests.bench.goals import KIB, MS
-from loadtests.bench.ground import OURS, REDIS
+from loadtests.bench.ground import OURS, PEER, REDIS
+from loadtests.bench.latency import PERCENTILES
 from loadtests.bench.meter import Figure
+from loadtests.bench.taking import CALLER
 from loadtests.bench.tellers import RAW
 
 if TYPE_CHECKING:
+    from loadtests.bench.batches import Batch
     from loadtests.bench.fanout import Fanout
     from loadtests.bench.goals import Goal
+    from loadtests.bench.growth import Growth
     from loadtests.bench.inbound import Inbound
+    from loadtests.bench.latency import Curve
     from loadtests.bench.memory import Weight
     from loadtests.bench.meter import Way
     from loadtests.bench.mix import Mixed
     from loadtests.bench.returning import Returning
+    from loadtests.bench.stock import Stock
     from loadtests.bench.sweep import Sweep
 
 MISSING = "not installed"
 
 
-def rates(title: str, ways: list[Way], *processes: str) -> Table:
-    """Return what each way did in a second, and what it cost these processes."""
-    table = _table(title, "way", "per second", *(f"CPU µs of {process}" for process in processes))
+def buying(ways: list[Way], buyers: int) -> Table:
+    """Return what each way did in a second, and what it cost the servers and Redis."""
+    names = ("per second", "in each call", *(f"CPU µs of {process}" for process in (OURS, PEER, REDIS)))
+    table = _table(f"Reservations over {buyers:,} websockets", "way", *names)
     for way in ways:
-        costs = (shown(way.cost(each)) if each in way.processes else "" for each in processes)
-        table.add_row(way.name, f"{way.per_second:,.0f}", *costs)
+        costs = (shown(way.cost(each)) if each in way.processes else "" for each in (OURS, PEER, REDIS))
+        table.add_row(way.name, f"{way.per_second:,.0f}", _many(way.per_call), *costs)
+    return table
+
+
+def stock(measured: Stock) -> Table:
+    """Return what each way did in a second and what it cost: the store, and who calls it."""
+    names = ("per second", "of ours", "in each call", "CPU µs of the store", "of the caller")
+    table = _table("Reservations through one store", "way", *names)
+    for way in measured.ways:
+        ratio = "" if way is measured.ours else f"{way.faster_than(measured.ours).middle:.2f}"
+        costs = [shown(way.cost(each)) if each in way.processes else "" for each in (way.first, CALLER)]
+        table.add_row(way.name, f"{way.per_second:,.0f}", ratio, _many(way.per_call), *costs)
+    if not measured.postgres:
+        table.caption = postgres.MISSING
+    return table
+
+
+def batches(measured: list[Batch]) -> Table:
+    """Return rate and cost at each number of reservations at once, medians."""
+    names = (
+        "per second",
+        "in each call",
+        "CPU µs of Redis",
+        "of Python",
+        "the script alone",
+        "CPU µs of Redis",
+    )
+    table = _table("From one reservation at a time to many", "at once", *names)
+    for batch in measured:
+        ours, script = batch.ours, batch.script
+        redis, python, alone = (
+            f"{way.micros(name):.1f}" for way, name in ((ours, REDIS), (ours, CALLER), (script, REDIS))
+        )
+        rates = (f"{ours.per_second:,.0f}", _many(ours.per_call))
+        table.add_row(f"{batch.size}", *rates, redis, python, f"{script.per_second:,.0f}", alone)
+    return table
+
+
+def growth(measured: Growth) -> list[Table]:
+    """Return the cost in each show, and what a hold weighs."""
+    names = (
+        "viewers",
+        "drops",
+        "holds",
+        "CPU µs of Redis",
+        "of the small",
+        "CPU µs of Python",
+        "of the small",
+    )
+    costs = _table("Reserving in shows of other sizes", "show", *names)
+    small = measured.shows[0]
+    for show in measured.shows:
+        cells = [f"{show.size.viewers:,}", f"{show.size.drops:,}", f"{show.size.holds:,}"]
+        for way, process, base in ((show.script, REDIS, small.script), (show.ours, CALLER, small.ours)):
+            ratio = "" if way is base else f"{way.costs_of(base, process).middle:.2f}"
+            cells += [shown(way.cost(process)), ratio]
+        costs.add_row(show.name, *cells)
+    titles = (f"bytes, {weight.in_each_call} in a call" for weight in measured.weights)
+    weights = _table(
+        f"What each of {measured.weights[0].holds:,} holds weighs, each another viewer's", "key", *titles
+    )
+    for name in measured.weights[0].by_key:
+        each = [round(weight.by_key[name]) for weight in measured.weights]
+        if any(each):
+            weights.add_row(name, *map(str, each))
+    weights.add_row(
+        "all that the store's memory grew by", *(f"{weight.each:.0f}" for weight in measured.weights)
+    )
+    return [costs, weights]
+
+
+def latency(measured: list[Curve]) -> Table:
+    """Return how long a reservation takes at each load of each way, medians of the rounds."""
+    names = (
+        "offered/s",
+        "answered/s",
+        "sent away",
+        "in each call",
+        *(f"p{each:g}, ms" for each in PERCENTILES),
+    )
+    table = _table("How long a reservation takes, open arrivals", "way and load", *names)
+    for curve in measured:
+        for load in curve.loads:
+            rates = (f"{load.rate:,.0f}", f"{median(load.answered):,.0f}", f"{load.sent_away:,}")
+            waits = (f"{load.at(each).middle:,.2f}" for each in PERCENTILES)
+            table.add_row(f"{curve.name}, {load.share:.0%}", *rates, _many(median(load.per_call)), *waits)
     return table
 
 
@@ -124,6 +217,10 @@ def shown(figure: Figure | None, digits: int = 1) -> str:
     if figure.least == figure.most:
         return f"{figure.middle:,.{digits}f}"
     return f"{figure.middle:,.{digits}f} ({figure.least:,.{digits}f} … {figure.most:,.{digits}f})"
+
+
+def _many(count: float | None) -> str:
+    return "" if count is None else f"{count:.1f}"
 
 
 def _ms(seconds: list[float]) -> Figure | None:

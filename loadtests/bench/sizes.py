@@ -14,7 +14,10 @@ class Sizes:
     viewers: int = 2_000  # who are told: the fan-out and the live mix, of each way
     crowd: int = 10_000  # who are told once, come back, and weigh something
     talkers: int = 500  # connections with one message under way each
-    buyers: int = 100  # connections that reserve
+    buyers: int = 500  # connections that reserve
+    callers: int = 256  # who reserve at once within a process
+    batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # reservations at once
+    holds: int = 10_000  # of a show before it grows tenfold
     blocks: int = 3  # times that each way gets its turn
     seconds: float = 1.5  # of a block that ends by time
     events: int = 16  # per block of the fan-out
@@ -31,4 +34,15 @@ class Sizes:
 
 
 FULL = Sizes()
-QUICK = Sizes(viewers=300, crowd=1_000, talkers=100, buyers=20, blocks=1, seconds=0.5, events=8)
+QUICK = Sizes(
+    viewers=300,
+    crowd=1_000,
+    talkers=100,
+    buyers=20,
+    callers=32,
+    batches=(1, 16, 256),
+    holds=1_000,
+    blocks=1,
+    seconds=0.5,
+    events=8,
+)

@@ -1,184 +1,71 @@
-"""Reservations through one Redis: as the server makes them, one script call each in a pipeline, and plain DECR.
+"""Reservations through one Redis: as the server makes them, and every other way that one would think of.
 
-`ours` is the server's own way (`Holds`), in this process, with 50 callers at once: from the call to its outcome.
-The pipelined peer keeps Redis busy with the same script, one call per reservation, packed and parsed in C. The
-plain peer counts down one key with 50 connections that each wait for their answer: no holds, no limits, no log.
+All of the ways on Redis but plain DECR hold units in full. Those that call a script for each reservation do so with
+ours, and with a leaner one that was written for that. The peers that keep Redis busiest are given what makes them
+quick: calls packed and parsed in C and sent together, or a client in C.
 """
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import os
-import time
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import hiredis
-
-from loadtests.bench.ground import REDIS, WAIT_SECONDS, BenchError
+from loadtests.bench import countdown, lean, postgres, single
 from loadtests.bench.meter import Way
-from server.inventory.holds import Held
-from server.store import keys
+from loadtests.bench.pipe import PIPELINED
+from loadtests.bench.taking import at_once, in_vain, processes, there_and_back
+from loadtests.bench.turns import Turn, take_turns
+from loadtests.bench.wholesale import MOST, WHOLE, in_calls_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from loadtests.bench.ground import Ground
     from loadtests.bench.sizes import Sizes
-
-CALLERS = 50
-BATCH = 64  # commands per write of the pipelined peer
-BATCHES_UNDER_WAY = 4
-CALLER = "the caller"
-
-numbers = itertools.count()
-pack: Any = hiredis.pack_command  # its stub knows only tuples of one word
+    from loadtests.bench.turns import Block
 
 
-def packed(*words: str) -> bytes:
-    """Return a command as Redis reads it."""
-    return bytes(pack(words))
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """Ours by the server's way, on a day when all is sold, and back and forth; ours by the script alone; the peers."""
+
+    ours: Way
+    refused: Way
+    both_ways: Way
+    script: Way
+    script_for_one: Way
+    lean: Way
+    single: Way
+    plain: Way
+    postgres: list[Way]  # empty where there is none
+
+    @property
+    def ways(self) -> list[Way]:
+        """All of them, in the order of the table."""
+        ours = [self.ours, self.refused, self.both_ways, self.script, self.script_for_one]
+        return [*ours, self.lean, self.single, self.plain, *self.postgres]
 
 
-async def measure(ground: Ground, sizes: Sizes) -> list[Way]:
-    """Return the three ways: ours, pipelined, plain; their blocks take turns."""
-    show = await ground.show()
-    drop = await ground.drop(show)
-    processes = {REDIS: ground.redis_pid, CALLER: os.getpid()}
-    ours, pipelined, plain = (
-        Way(name, processes)
-        for name in (
-            f"ours, {CALLERS} callers at once",
-            "one EVALSHA each, pipelined",
-            f"plain DECR, {CALLERS} connections, unpipelined",
-        )
-    )
-    await ground.house.client.script_load(ground.house.scripts["hold_reserve"].source)
-    seconds = sizes.seconds
-    for number in range(1, sizes.blocks + 1):
-        ground.say(f"round {number} of {sizes.blocks}: reservations through one Redis")
-        with ours.measured() as block:
-            block.units = await _ours(ground, show, drop, seconds)
-        with pipelined.measured() as block:
-            block.units = await _pipelined(ground, show, drop, seconds)
-        with plain.measured() as block:
-            block.units = await _plain(ground, seconds)
-    return [ours, pipelined, plain]
+async def measure(ground: Ground, sizes: Sizes) -> Stock:
+    """Return the ways; their blocks take turns."""
+    callers, mine = sizes.callers, processes(ground)
 
+    def turn(name: str, block: Block) -> Turn:
+        return Turn(Way(name, mine), block)
 
-async def _ours(ground: Ground, show: str, drop: str, seconds: float) -> int:
-    deadline = time.perf_counter() + seconds
-
-    async def caller() -> int:
-        count = 0
-        while time.perf_counter() < deadline:
-            outcome = await ground.house.holds.reserve(show, f"v{next(numbers)}", "op", drop, 1)
-            if not isinstance(outcome, Held):
-                raise BenchError(f"A reservation was refused: {outcome.detail}")
-            count += 1
-        return count
-
-    return sum(await asyncio.gather(*(caller() for _ in range(CALLERS))))
-
-
-async def _pipelined(ground: Ground, show: str, drop: str, seconds: float) -> int:
-    script = ground.house.scripts["hold_reserve"]
-    places = [keys.key(name, show=show) for name in script.keys]
-    slots = [slot.name for slot in script.args]
-
-    def batch() -> bytes:
-        return b"".join(command() for _ in range(BATCH))
-
-    def command() -> bytes:
-        number = next(numbers)
-        values = {
-            "reservation": f"rs_{show[3:]}_{number:020}",
-            "viewer": f"v{number}",
-            "drop": drop,
-            "quantity": "1",
-        }
-        words = (
-            "EVALSHA",
-            script.sha,
-            str(len(places)),
-            *places,
-            *(values[name] for name in slots),
-        )
-        return packed(*words)
-
-    reader, writer = await asyncio.open_connection(*_address(ground))
-    replies, sent, received = hiredis.Reader(), 0, 0
-    deadline = time.perf_counter() + seconds
-    while True:
-        while sent - received < BATCH * BATCHES_UNDER_WAY and time.perf_counter() < deadline:
-            writer.write(batch())
-            sent += BATCH
-        if received == sent:
-            break
-        async with asyncio.timeout(WAIT_SECONDS):
-            data = await reader.read(1 << 16)
-        if not data:
-            raise BenchError("Redis closed the connection.")
-        replies.feed(data)
-        while (reply := replies.gets()) is not False:
-            if not isinstance(reply, bytes) or b"held" not in reply:
-                raise BenchError(f"A reservation was refused: {reply!r}")
-            received += 1
-    writer.close()
-    await writer.wait_closed()
-    return received
-
-
-async def _plain(ground: Ground, seconds: float) -> int:
-    deadline = time.perf_counter() + seconds
-    loop = asyncio.get_running_loop()
-    made = await asyncio.gather(
-        *(
-            loop.create_connection(
-                lambda: Countdown(lambda: time.perf_counter() < deadline), *_address(ground)
-            )
-            for _ in range(CALLERS)
-        )
-    )
-    countdowns = [protocol for _, protocol in made]
-    async with asyncio.timeout(seconds + WAIT_SECONDS):
-        await asyncio.gather(*(each.done for each in countdowns))
-    return sum(each.count for each in countdowns)
-
-
-class Countdown(asyncio.Protocol):
-    """A connection that sends DECR, waits for the answer, and sends the next, for as long as it may."""
-
-    COMMAND = packed("DECR", "bench:plain")
-
-    def __init__(self, may_go_on: Callable[[], bool]) -> None:
-        self._may_go_on = may_go_on
-        self.count = 0
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.transport: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self.transport = cast("asyncio.Transport", transport)
-        self.transport.write(self.COMMAND)
-
-    def data_received(self, data: bytes) -> None:
-        """Count the answer and go on: `:-1`, one line, always whole because nothing else is under way."""
-        self.count += 1
-        if data.startswith(b":") and self._may_go_on():
-            self.transport.write(self.COMMAND)
-            return
-        self.transport.close()
-        if not self.done.done():
-            self.done.set_result(None)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Know that it is over."""
-        if not self.done.done():
-            self.done.set_exception(BenchError(f"Redis closed the connection: {error}"))
-
-
-def _address(ground: Ground) -> tuple[str, int]:
-    parts = urlsplit(ground.redis_url)
-    return parts.hostname or "", parts.port or 0
+    with ExitStack() as stack:
+        async with single.client(ground) as one_call_each:
+            turns = [
+                turn(f"ours, {callers} callers", at_once(ground, callers)),
+                turn("ours, all is sold out", at_once(ground, callers, in_vain, 1)),
+                turn("ours, reserve and release", at_once(ground, callers, there_and_back)),
+                turn(f"our script, {MOST} in each call", in_calls_of(ground, MOST, WHOLE)),
+                turn("our script, 1 in each, pipelined", in_calls_of(ground, 1, PIPELINED)),
+                turn("a leaner EVALSHA each, pipelined", lean.pipelined(ground)),
+                turn(single.NAME, at_once(ground, single.CONNECTIONS, one_call_each)),
+                countdown.turn(ground),
+            ]
+            database = stack.enter_context(postgres.running())
+            turns += postgres.turns(database) if database is not None else []
+            ways = await take_turns(turns, sizes.blocks, sizes.seconds, ground.say)
+    ours, refused, both_ways, script, script_for_one, leaner, one_each, plain, *others = ways
+    return Stock(ours, refused, both_ways, script, script_for_one, leaner, one_each, plain, others)

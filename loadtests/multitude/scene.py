@@ -17,6 +17,7 @@ from server import ids
 from server.auth import Role
 from server.errors import Problem
 from server.eventlog import stream
+from server.inventory.outcomes import Held
 
 if TYPE_CHECKING:
     from server.app import House
@@ -94,7 +95,7 @@ class Scene:
 
     async def _take(self, viewer: str) -> str:
         held = await self.house.holds.reserve(self.show, viewer, ids.secret(9), self.drop, 1)
-        if isinstance(held, Problem):
+        if not isinstance(held, Held):
             raise SceneError(f"A unit could not be reserved: {held}")
         reservation: str = held.reservation["id"]
         return reservation

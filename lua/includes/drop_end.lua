@@ -1,15 +1,23 @@
---- @include "drop_write"
---- @include "log_append"
 --- @include "stock_view"
---- @include "stock_write"
--- Close a drop for good: nothing more can be taken; what is held can still be paid until it lapses.
-local function drop_end(keys, drop, terms, stock, now)
+-- Close a drop on the desk for good: nothing more can be taken; what is held can still be paid until it lapses. In a
+-- draw this is the moment: the seed is told, and what is there goes to the entries in the order that it gives them.
+local function drop_end(desk, drop)
+  local terms, stock, events, undue = drop.terms, drop.stock, desk.events, desk.undue
   terms.status = 'closed'
-  terms.closed_at = now
-  drop_write(keys.drops, drop, terms)
-  stock_write(keys.stock, drop, stock)
-  redis.call('ZREM', keys.due, 'open ' .. drop, 'close ' .. drop)
-  log_append(keys.show, keys.log, keys.live, now, {
-    type = 'drop.closed', drop_id = drop, stock = stock_view(drop, stock),
-  })
+  terms.closed_at = desk.now
+  stock.backlog, stock.over = 0, true
+  stock.revision = stock.revision + 1
+  drop.changed, drop.turned = true, true
+  if terms.mode == 'draw' and terms.seed_hash then
+    terms.seed = redis.call('HGET', desk.keys.seeds, drop.id)
+    stock.backlog = stock.available
+    events[#events + 1] = {
+      type = 'drop.drawn', drop_id = drop.id, seed = terms.seed, seed_hash = terms.seed_hash,
+      entries = stock.waiting, units = stock.available, chain = stock.chain,
+    }
+  end
+  events[#events + 1] = { type = 'drop.closed', drop_id = drop.id, stock = stock_view(drop.id, stock) }
+  for _, verb in ipairs({ 'open ', 'close ', 'wave ' }) do
+    undue[#undue + 1] = verb .. drop.id
+  end
 end

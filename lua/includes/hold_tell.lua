@@ -1,10 +1,10 @@
 --- @include "hold_view"
---- @include "tell_viewer"
--- Tell the viewer on all their sockets what became of their reservation.
-local function hold_tell(live_key, reservation, hold, terms)
-  tell_viewer(live_key, hold.viewer, {
-    type = 'reservation',
-    reservation = hold_view(reservation, hold, terms),
-    replayed = false,
-  })
+-- Tell the viewer on all their sockets, once the step is written, what became of their reservation.
+local function hold_tell(desk, own, hold, drop, promoted)
+  local told = desk.told
+  local view = hold_view(desk, own, hold, drop)
+  told[#told + 1] = { hold.viewer, { type = 'reservation', reservation = view, replayed = false } }
+  if promoted then
+    told[#told + 1] = { hold.viewer, { type = 'waitlist.promoted', drop = drop.id, reservation = view } }
+  end
 end

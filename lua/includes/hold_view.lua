@@ -1,13 +1,14 @@
 -- A hold as the contract shows it: a reservation.
-local function hold_view(reservation, hold, terms)
+local function hold_view(desk, own, hold, drop)
+  local states = { 'held', 'paying', 'sold', 'released', 'expired' }
   return {
-    id = reservation,
-    drop = hold.drop,
-    sku = terms.sku,
+    id = desk.prefix .. own,
+    drop = drop.id,
+    sku = drop.terms.sku,
     quantity = hold.quantity,
-    state = hold.state,
+    state = states[hold.state],
     unit_price = hold.unit_price,
-    currency = terms.currency,
+    currency = drop.terms.currency,
     expires_at = hold.expires_at,
   }
 end

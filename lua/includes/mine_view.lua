@@ -1,33 +1,35 @@
---- @include "drop_read"
---- @include "hold_unpack"
+--- @include "desk_hold"
+--- @include "desk_numbered"
 --- @include "hold_view"
--- Each viewer's own reservations, oldest first, as one packed list per viewer. `terms` (drop -> its terms) holds
--- what is known already and is filled with what is needed. Commands are bounded by the arguments that Lua can pass.
-local function mine_view(mine_key, holds_key, drops_key, viewers, terms)
-  local wanted, last = {}, {}
-  for i, mine in ipairs(redis.call('HMGET', mine_key, unpack(viewers))) do
-    for _, reservation in ipairs(mine and cmsgpack.unpack(mine) or {}) do
-      wanted[#wanted + 1] = reservation
+--- @include "queue_position"
+-- What each viewer has, as two packed lists per viewer: their reservations, oldest first, and their places in queues.
+-- Commands are bounded by the arguments that Lua can pass.
+local function mine_view(desk, viewers)
+  local lists, wanted, packed = {}, {}, {}
+  for i, mine in ipairs(redis.call('HMGET', desk.keys.mine, unpack(viewers))) do
+    lists[i] = mine and cmsgpack.unpack(mine) or {}
+    for n = 1, #lists[i], 3 do
+      wanted[#wanted + 1] = lists[i][n] > 0 and lists[i][n + 2] or nil
     end
-    last[i] = #wanted
   end
-  local holds = {}
   for first = 1, #wanted, 1000 do
-    for _, hold in ipairs(redis.call('HMGET', holds_key, unpack(wanted, first, math.min(first + 999, #wanted)))) do
-      holds[#holds + 1] = hold
+    local upto = math.min(first + 999, #wanted)
+    for n, record in ipairs(redis.call('HMGET', desk.keys.holds, unpack(wanted, first, upto))) do
+      desk.holds[wanted[first + n - 1]] = record
     end
   end
-  local lists = {}
-  for i = 1, #viewers do
-    local views = {}
-    for at = (last[i - 1] or 0) + 1, last[i] do
-      local hold = holds[at] and hold_unpack(holds[at])
-      if hold then
-        terms[hold.drop] = terms[hold.drop] or drop_read(drops_key, hold.drop)
-        views[#views + 1] = hold_view(wanted[at], hold, terms[hold.drop])
+  for i, mine in ipairs(lists) do
+    local reservations, places = {}, {}
+    for n = 1, #mine, 3 do
+      local drop, own = desk_numbered(desk, math.abs(mine[n])), mine[n + 2]
+      if mine[n] > 0 then
+        reservations[#reservations + 1] = hold_view(desk, own, desk_hold(desk, own), drop)
+      elseif drop.terms.status ~= 'closed' then
+        local position = queue_position(desk, drop, drop.number .. ' ' .. viewers[i])
+        places[#places + 1] = { drop = drop.id, position = position, quantity = mine[n + 1] }
       end
     end
-    lists[i] = cmsgpack.pack(views)
+    packed[2 * i - 1], packed[2 * i] = cmsgpack.pack(reservations), cmsgpack.pack(places)
   end
-  return lists
+  return packed
 end

@@ -3,7 +3,9 @@ local function show_view(show_key)
   local flat = redis.call('HGETALL', show_key)
   local view = {}
   local hidden = { host = true, epoch = true, offset = true, log_length = true, pinned = true }
-  local numbers = { created_at = true, starts_at = true, started_at = true, ended_at = true }
+  local numbers = {
+    created_at = true, starts_at = true, started_at = true, ended_at = true, limit_per_viewer = true,
+  }
   for i = 1, #flat, 2 do
     local name, value = flat[i], flat[i + 1]
     if not hidden[name] then

@@ -1,4 +1,4 @@
--- The numbers as events and answers carry them.
+-- The numbers as events and answers carry them; in a drop that is over nobody waits any more.
 local function stock_view(drop, stock)
   return {
     drop_id = drop,
@@ -7,5 +7,6 @@ local function stock_view(drop, stock)
     sold = stock.sold,
     quantity = stock.quantity,
     revision = stock.revision,
+    waitlist_length = stock.over and 0 or stock.waiting,
   }
 end

@@ -1,7 +1,6 @@
--- Store the numbers under their next revision.
+--- @include "stock_store"
+-- Store changed numbers under their next revision.
 local function stock_write(stock_key, drop, stock)
   stock.revision = stock.revision + 1
-  redis.call('HSET', stock_key, drop, cmsgpack.pack({
-    stock.available, stock.held, stock.sold, stock.quantity, stock.revision, stock.sold_out_at,
-  }))
+  stock_store(stock_key, drop, stock)
 end

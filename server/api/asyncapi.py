@@ -20,14 +20,13 @@ def asyncapi() -> dict[str, Any]:
     kinds = [*COMMANDS, *SERVER_MESSAGES]
     schemas, components = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     messages = {
-        kind.__struct_config__.tag: {
-            "name": kind.__struct_config__.tag,
+        _key(kind): {
+            "name": _name(kind),
             "summary": (kind.__doc__ or "").partition("\n")[0],
             "payload": schema,
         }
         for kind, schema in zip(kinds, schemas, strict=True)
     }
-    names = {kind: kind.__struct_config__.tag for kind in kinds}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -43,32 +42,32 @@ def asyncapi() -> dict[str, Any]:
             "live": {
                 "address": "/v1/shows/{show}/live",
                 "parameters": {"show": {"description": "the show's id"}},
-                "messages": {
-                    _key(name): {"$ref": f"#/components/messages/{_key(name)}"} for name in messages
-                },
+                "messages": {key: {"$ref": f"#/components/messages/{key}"} for key in messages},
                 "bindings": {"ws": {"method": "GET"}},
             }
         },
         "operations": {
-            "command": _operation("receive", "What a viewer may say", [names[kind] for kind in COMMANDS]),
-            "tell": _operation("send", "What the server says", [names[kind] for kind in SERVER_MESSAGES]),
+            "command": _operation("receive", "What a viewer may say", COMMANDS),
+            "tell": _operation("send", "What the server says", SERVER_MESSAGES),
         },
-        "components": {
-            "messages": {_key(name): message for name, message in messages.items()},
-            "schemas": components,
-        },
+        "components": {"messages": messages, "schemas": components},
     }
 
 
-def _operation(action: str, summary: str, names: list[str]) -> dict[str, Any]:
+def _operation(action: str, summary: str, kinds: tuple[Any, ...]) -> dict[str, Any]:
     return {
         "action": action,
         "channel": {"$ref": "#/channels/live"},
         "summary": summary,
-        "messages": [{"$ref": f"#/channels/live/messages/{_key(name)}"} for name in names],
+        "messages": [{"$ref": f"#/channels/live/messages/{_key(kind)}"} for kind in kinds],
     }
 
 
-def _key(name: str) -> str:
-    """Return a component key for a message's name: a JSON pointer without escapes."""
-    return name.replace(".", "_")
+def _name(kind: Any) -> str:
+    return str(kind.__struct_config__.tag)
+
+
+def _key(kind: Any) -> str:
+    """Return a message's component key: a JSON pointer without escapes. An answer may be named as its command is."""
+    key = _name(kind).replace(".", "_")
+    return f"{key}_answer" if kind not in COMMANDS and _name(kind) in map(_name, COMMANDS) else key

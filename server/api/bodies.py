@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from server.auth import MAX_SUBJECT_LENGTH, MAX_TTL_SECONDS, Role
+from server.inventory.asks import MAX_ITEMS
 from server.protocol.shapes import (
     MAX_DROP_QUANTITY,
     MAX_RESERVATION_QUANTITY,
     MAX_UNIT_PRICE,
+    DropMode,
     Identifier,
     Order,
     Quantity,
+    Reservation,
     UnixMs,
+    Waiting,
 )
 
 MAX_COUNTDOWN_MS = 3_600_000
 MAX_HOLD_SECONDS = 86_400
 MAX_PINNED = 3
 MAX_RESERVATIONS_PER_ORDER = 20
+MAX_WAVES = 20
+MAX_AFTER_SECONDS = 604_800  # from a drop's opening to one of its waves
 
 # Text without control characters: PostgreSQL holds no NUL, and a line break belongs in no header of a mail.
 # `$` alone would let one pass at the end.
@@ -32,16 +38,18 @@ Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=ONE_LINE)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}(?!\n)$")]
 Locale = Annotated[str, Meta(min_length=2, max_length=35, pattern=ONE_LINE)]
 Units = Annotated[int, Meta(ge=1, le=MAX_DROP_QUANTITY)]
+Limit = Annotated[int, Meta(ge=1, le=MAX_RESERVATION_QUANTITY)]
 Moment = Annotated[int, Meta(ge=0, le=10**14)]
 
 
 class NewShow(Struct, kw_only=True, omit_defaults=True):
-    """A show to be scheduled."""
+    """A show to be scheduled; its limit is of units over all its drops."""
 
     title: Title
     currency: Currency
     locale: Locale | None = None
     starts_at: Moment | None = None
+    limit_per_viewer: Limit | None = None
 
 
 class Pins(Struct, kw_only=True):
@@ -50,16 +58,25 @@ class Pins(Struct, kw_only=True):
     skus: Annotated[list[Identifier], Meta(max_length=MAX_PINNED)]
 
 
+class NewWave(Struct, kw_only=True, omit_defaults=True):
+    """Units that are added later: at a moment, so long after the opening, or by hand where neither is said."""
+
+    quantity: Units
+    at: Moment | None = None
+    after_seconds: Annotated[int, Meta(ge=1, le=MAX_AFTER_SECONDS)] | None = None
+
+
 class NewDrop(Struct, kw_only=True):
-    """A drop to be scheduled."""
+    """A drop to be scheduled. Only `fifo` asks for the waitlist: a draw is one, who pays first needs none."""
 
     sku: Annotated[str, Meta(min_length=1, max_length=255)]
     quantity: Units
     unit_price: Annotated[int, Meta(ge=0, le=MAX_UNIT_PRICE)] | None = None
-    limit_per_viewer: Annotated[int, Meta(ge=1, le=MAX_RESERVATION_QUANTITY)] = 1
+    limit_per_viewer: Limit = 1
     hold_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)] = 120
-    mode: Literal["fifo"] = "fifo"
+    mode: DropMode = "fifo"
     waitlist: bool = True
+    waves: Annotated[list[NewWave], Meta(max_length=MAX_WAVES)] = msgspec.field(default_factory=list)
     opens_at: Moment | None = None
     closes_at: Moment | None = None
 
@@ -77,9 +94,47 @@ class Restock(Struct, kw_only=True):
 
 
 class NewReservation(Struct, kw_only=True):
-    """Units to take."""
+    """Units to take; `part`: what is left, and a place in the queue for the rest; `receipt`: a signed answer."""
 
     quantity: Quantity
+    part: bool = False
+    receipt: bool = False
+
+
+class Reserved(Reservation):
+    """What was taken; `waiting` is the place for the rest, `receipt` the answer as a JWS, where they were asked for."""
+
+    waiting: Waiting | UnsetType = UNSET
+    receipt: str | UnsetType = UNSET
+
+
+class Queued(Waiting):
+    """A viewer's own place in a drop's queue, or entry into its draw."""
+
+    drop: str
+    receipt: str | UnsetType = UNSET
+
+
+class Item(Struct, kw_only=True):
+    """Units of one drop."""
+
+    drop: Identifier
+    quantity: Quantity
+
+
+Items = Annotated[list[Item], Meta(min_length=1, max_length=MAX_ITEMS)]
+
+
+class NewBundle(Struct, kw_only=True):
+    """Units of several drops, no drop twice: all of them or none."""
+
+    items: Items
+
+
+class NewPlace(Struct, kw_only=True):
+    """How many units to wait for."""
+
+    quantity: Quantity = 1
 
 
 class PaymentChoice(Struct, kw_only=True):
@@ -103,10 +158,13 @@ class Address(Struct, kw_only=True, omit_defaults=True):
 
 
 class NewCheckout(Struct, kw_only=True):
-    """Reservations to pay as one order."""
+    """What to pay as one order: reservations, or items of drops in which the first who pays gets it."""
 
-    reservations: Annotated[list[Identifier], Meta(min_length=1, max_length=MAX_RESERVATIONS_PER_ORDER)]
     payment: PaymentChoice
+    reservations: (
+        Annotated[list[Identifier], Meta(min_length=1, max_length=MAX_RESERVATIONS_PER_ORDER)] | None
+    ) = None
+    items: Items | None = None
     email: Annotated[str, Meta(max_length=254, pattern=EMAIL)] | None = None
     shipping_address: Address | None = None
     locale: Locale | None = None

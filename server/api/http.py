@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from server import metrics
+from server.auth import Right, Role
 from server.checkout.idempotency import Idempotency, Run, Stored
 from server.errors import TABLE, Code, Problem
 from server.protocol.codec import explained, invalid
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from server.api.rooms import Rooms
-    from server.auth import Identity, Right
+    from server.auth import Identity
 
 MAX_BODY_BYTES = 65_536
 MAX_DIGITS = 10  # of a number in a query
@@ -51,13 +52,14 @@ class Keyed(Enum):
 
 @dataclass(slots=True)
 class Call:
-    """One request, checked: the caller, the path's ids, the query, the body and the key."""
+    """One request, checked: the caller, the path's ids, the query, the body, the key and the network address."""
 
     identity: Identity
     path: dict[str, str]
     query: dict[str, str]
     body: Any
     key: str | None
+    address: str  # the caller's own where proxies are trusted to tell it; empty where it is not known
     rooms: Rooms
 
     async def show(self) -> dict[str, Any]:
@@ -71,6 +73,24 @@ class Call:
         if not self.identity.covers(show, host):
             raise Problem(Code.NOT_ALLOWED, f"The token is not for show {show}.")
         return view, host
+
+    def require_show(self, show: str) -> None:
+        """Refuse a buyer whose token is for other shows: a subject is somebody only where the token says so.
+
+        Whoever may mint tokens for one show could otherwise act for the same subject in another.
+        """
+        if not self.identity.covers(show):
+            raise Problem(Code.NOT_ALLOWED, f"The token is not for show {show}.")
+
+    async def require_own(self, viewer: str, show: str, what: str) -> None:
+        """Refuse everybody but the viewer whose it is, and who runs the show that it belongs to."""
+        if self.identity.role is Role.VIEWER and viewer == self.identity.subject:
+            self.require_show(show)
+            return
+        if self.identity.may(Right.RUN):
+            await self.owned_show(show)
+            return
+        raise Problem(Code.NOT_ALLOWED, f"This {what} is somebody else's.")
 
     def number(self, name: str, default: int, most: int) -> int:
         """Return a whole number of the query between 1 and `most`."""
@@ -156,6 +176,7 @@ async def _carry_out(operation: Operation, rooms: Rooms, request: Request) -> Re
         query=dict(request.query_params),
         body=_body(operation, raw),
         key=key if operation.keyed is not Keyed.NO else None,
+        address=request.client.host if request.client else "",
         rooms=rooms,
     )
     if call.key is None:

@@ -30,6 +30,8 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "detail": {"type": "string", "description": "a sentence with its numbers"},
         "retry_after_ms": {"type": "integer"},
         "available": {"type": "integer"},
+        "held": {"type": "integer", "description": "units that others hold: they may come back"},
+        "receipt": {"type": "string", "description": "where the request asked for one"},
         "current_total": {"type": "integer"},
         "opens_at": {"type": "integer"},
     },

@@ -11,10 +11,14 @@ if TYPE_CHECKING:
     from server.auth import Tokens
     from server.checkout.idempotency import Idempotency
     from server.checkout.saga import Checkout
+    from server.inventory.awards import Awards
+    from server.inventory.draw_log import Draws
     from server.inventory.holds import Holds
+    from server.inventory.waitlist import Waitlist
     from server.ledger.database import Ledger
     from server.orders.orders import Orders
     from server.payments.methods import Methods
+    from server.receipts import Receipts
     from server.settings import Settings
     from server.shows.drops import Drops
     from server.shows.shows import Shows
@@ -29,6 +33,10 @@ class Rooms:
     shows: Shows
     drops: Drops
     holds: Holds
+    waitlist: Waitlist
+    draws: Draws
+    awards: Awards
+    receipts: Receipts
     checkout: Checkout
     orders: Orders
     methods: Methods

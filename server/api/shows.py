@@ -25,10 +25,9 @@ async def create(call: Call) -> Answer:
     money.currency_code(body.currency)
     show = ids.repeated_show(call.identity.subject, call.key) if call.key else ids.new_show()
     terms: dict[str, Any] = {"title": body.title, "currency": body.currency}
-    if body.locale is not None:
-        terms["locale"] = body.locale
-    if body.starts_at is not None:
-        terms["starts_at"] = body.starts_at
+    for name in ("locale", "starts_at", "limit_per_viewer"):
+        if getattr(body, name) is not None:
+            terms[name] = getattr(body, name)
     view = await call.rooms.shows.create(show, call.identity.subject, terms)
     return Answer(view, 201, {"Location": f"/v1/shows/{show}"})
 

@@ -2,6 +2,9 @@
 
     claim → authorize → finalize → ledger commit → capture → settle
 
+Of a drop that holds nothing (the first who pays gets it) the units are taken at the claim, for the provider's time.
+A process that dies between that and the order's record leaves plain holds: a repeat goes on with them, else they lapse.
+
 The record in Redis says which step may have been tried last, so any worker can go on from there: every step is
 idempotent by the order's id. No lock is held over a provider call; the state is read again after it, inside the
 next script. Where units were lost while the provider thought, the authorization is voided and no money moves.
@@ -10,7 +13,7 @@ next script. Where units were lost while the provider thought, the authorization
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,7 @@ from server.store.keys import key
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from server.inventory.holds import Holds
     from server.orders.orders import Orders
     from server.payments.methods import Methods
     from server.payments.provider import Provider
@@ -52,7 +56,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a viewer asks to pay."""
+    """What a viewer asks to pay: reservations, or items (drop, units) of drops that hold nothing."""
 
     order: str
     show: str
@@ -60,6 +64,9 @@ class Request:
     reservations: list[str]
     details: dict[str, Any]  # provider, method, token, email?, shipping_address?, locale?
     expected_total: int | None
+    items: tuple[tuple[str, int], ...] = ()
+    operation: str = ""  # what the items are taken under: the order's own
+    address: str = ""  # the buyer's network address, where units per address are limited
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +86,48 @@ class Pending:
 class Checkout:
     """The door to checkout: `pay` for a viewer's request, `resume` for what a dead process left."""
 
-    def __init__(
-        self, client: Redis, scripts: Scripts, orders: Orders, methods: Methods, provider_seconds: float
+    def __init__(  # noqa: PLR0913  each is a room or a setting of its own
+        self,
+        client: Redis,
+        scripts: Scripts,
+        holds: Holds,
+        orders: Orders,
+        methods: Methods,
+        *,
+        provider_seconds: float,
+        skip_absent: bool = False,
     ) -> None:
         self._client = client
         self._scripts = scripts
+        self._holds = holds
         self._orders = orders
         self._methods = methods
         self._provider_ms = int(provider_seconds * 1000)
+        self._skip = int(skip_absent)  # whether units of an undone claim pass over who waits and is not here
 
     async def pay(self, request: Request) -> Paid | Pending | Problem:
         """Turn reservations of one show and viewer into one order, all or nothing; idempotent by the order's id."""
+        if not request.items:
+            return await self._pay(request)
+        taken = await self._holds.bundle(
+            request.show,
+            request.viewer,
+            request.operation,
+            list(request.items),
+            claim=True,
+            address=request.address,
+        )
+        if isinstance(taken, Problem):
+            return taken
+        reservations = [reservation["id"] for reservation in taken.reservations]
+        outcome = await self._pay(replace(request, reservations=reservations))
+        if isinstance(outcome, Problem) and outcome.code is not Code.UNAVAILABLE:
+            # No order came of it: what it took goes to others now, and not when the provider's time is over.
+            for reservation in reservations:
+                await self._holds.release(reservation, request.viewer)
+        return outcome
+
+    async def _pay(self, request: Request) -> Paid | Pending | Problem:
         expected = request.expected_total
         answer = await ask(
             self._scripts,
@@ -134,7 +172,7 @@ class Checkout:
 
     async def find(self, order: str) -> tuple[View, str] | None:
         """Return an order and its viewer: from the ledger, or as far as its checkout has come; None if unknown."""
-        show = ids.show_of(order)
+        show = ids.show_of(order, "or")
         found = await self._orders.find(order) if show is not None else None
         if found is not None or show is None:
             return found
@@ -217,7 +255,7 @@ class Checkout:
         record["reference"] = reference or record["reference"]
 
     async def _unclaim(self, show: str, record: Record) -> None:
-        answer = await ask(self._scripts, "hold_unclaim", {"show": show}, order=record["id"])
+        answer = await ask(self._scripts, "hold_unclaim", {"show": show}, order=record["id"], skip=self._skip)
         if answer["outcome"] != "unclaimed":
             raise unavailable(f"Order {record['id']} is {answer['step']} by now; somebody else works on it.")
 
@@ -242,10 +280,15 @@ def _charge(record: Record) -> Charge:
     )
 
 
-def _refusal(answer: dict[str, Any], request: Request) -> Problem:
+def _refusal(  # noqa: PLR0911  one per outcome
+    answer: dict[str, Any], request: Request
+) -> Problem:
     match answer["outcome"]:
         case "not-allowed":
             return Problem(Code.NOT_ALLOWED, f"Reservation {answer['reservation']} is somebody else's.")
+        case "repeated":
+            sentence = f"Reservation {answer['reservation']} is named more than once."
+            return Problem(Code.INVALID_MESSAGE, sentence)
         case "in-progress":
             return Problem(
                 Code.IN_PROGRESS, f"Reservation {answer['reservation']} is being paid.", retry_after_ms=1000

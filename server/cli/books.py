@@ -33,6 +33,8 @@ def audit(settings: Settings, show: str | None, *, as_json: bool) -> bool:
         return balanced
     console.print(_table(drops))
     for drop in drops:
+        console.print(_chain(drop), highlight=False, soft_wrap=True)
+    for drop in drops:
         for difference in drop.differences:
             console.print(f"[red]{drop.books.drop}[/]: {difference}", highlight=False, soft_wrap=True)
     verdict = "[green]The books balance.[/]" if balanced else "[bold red]The books do not balance.[/]"
@@ -78,8 +80,18 @@ def _plain(drop: AuditedDrop) -> dict[str, Any]:
         "sold_counted": books.counted_sold,
         "ledger_units": drop.ledger_units,
         "in_flight": books.in_flight,
+        "waiting": books.waiting,
+        "awards": books.awards,
+        "award_log": {"notes": books.notes, "head": books.head, "recomputed": books.counted_head},
         "differences": drop.differences,
     }
+
+
+def _chain(drop: AuditedDrop) -> str:
+    """Return a drop's line on its award log. A head that is kept elsewhere holds all notes before it fast."""
+    books = drop.books
+    led = "leads" if books.counted_head == books.head else "[red]does not lead[/]"
+    return f"{books.drop}: award log of {books.notes} notes and {books.awards} awards {led} to {books.head}"
 
 
 def _table(drops: list[AuditedDrop]) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  typer reads it at run time
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -11,10 +11,11 @@ from rich.table import Table
 
 from server import __version__
 from server.auth import EVERY_SHOW, MAX_TTL_SECONDS, Role, Tokens, is_subject
-from server.cli import books, catalog, demo, serve
+from server.cli import books, catalog, demo, serve, verify
 from server.cli.home import console, fail, ledger_address, load_settings, prepare_ledger, prepared
 from server.cli.running import leaving_quietly
 from server.ledger.migrate import migrate as apply_migrations
+from server.receipts import Receipts
 from server.settings import Settings, table
 
 cli = typer.Typer(
@@ -150,3 +151,36 @@ def audit(
     with prepared(load_settings()) as ready:
         if not books.audit(ready, show, as_json=json):
             raise typer.Exit(1)
+
+
+@cli.command("verify-draw")
+def verify_draw(
+    source: Annotated[
+        str, typer.Argument(metavar="FILE|URL|-", help="the draw as JSON, as the server gives it")
+    ],
+    seed_hash: Annotated[
+        str | None, typer.Option(help="the seed's hash as it was told at the opening")
+    ] = None,
+    token: Annotated[str | None, typer.Option(help="a token to fetch the URL with")] = None,
+) -> None:
+    """Draw a draw again and compare; exit 1 on any difference, 2 where it cannot be looked at."""
+    if not verify.verify_draw(source, seed_hash, token):
+        raise typer.Exit(verify.WRONG)
+
+
+@cli.command("verify-receipt")
+def verify_receipt(
+    source: Annotated[str, typer.Argument(metavar="FILE|-", help="the receipt")],
+    keys: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|URL", help="the public keys; not named: those of this server's secret"),
+    ] = None,
+) -> None:
+    """Say what a receipt says and whether it is true to its signature; exit 1 where not, 2 where it cannot be read."""
+    if not verify.verify_receipt(source, verify.keys_at(keys) if keys else _own_keys()):
+        raise typer.Exit(verify.WRONG)
+
+
+def _own_keys() -> dict[str, Any]:
+    settings = load_settings()
+    return Receipts(settings.secret_key(), settings.issuer).jwks

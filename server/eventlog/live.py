@@ -1,4 +1,4 @@
-"""One sharded subscription for all shows of a process: events in order without a gap, live numbers as they come.
+"""One ear for all shows of a process, on whatever nodes: events in order without a gap, live numbers as they come.
 
 Pub/sub may lose messages (a cut connection, an output buffer killed by Redis, a silent network), so it is never
 trusted alone. Every event carries its offset: a hole is filled from the log, and a check every few seconds finds
@@ -23,11 +23,13 @@ from server.eventlog.feed import Feed, Listener
 from server.ids import new_gateway
 from server.store.keys import key
 from server.store.redis import RedisError, reaching
-from server.store.subscription import Subscription
+from server.store.subscriptions import listening
 
 if TYPE_CHECKING:
     from server.store.redis import Redis
     from server.store.redis_clock import RedisClock
+    from server.store.subscription import Subscription
+    from server.store.subscriptions import Subscriptions
 
 __all__ = ["HISTORY_BYTES", "Listener", "Live"]
 
@@ -58,8 +60,8 @@ class Live:
         self._wants = asyncio.Event()  # the two may differ
         self._doubted: set[Feed] = set()  # to be compared with the log
         self._doubts = asyncio.Event()
-        self._subscription: Subscription | None = None
-        self._echo = key("echo", gateway=new_gateway()).encode()
+        self._subscription: Subscription | Subscriptions | None = None
+        self._echo = _new_echo()
         self._echoes = asyncio.Event()  # one is to be sent now
         self._heard_at = -math.inf
 
@@ -109,7 +111,8 @@ class Live:
     async def _listen(self) -> None:
         """Hear until the connection is lost; raises TimeoutError when the echo stays away."""
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(DEAF_SECONDS) as patience, Subscription(self._subscriber) as subscription:
+        self._echo = _new_echo()  # of another node of a cluster, where the last one's was away
+        async with asyncio.timeout(DEAF_SECONDS) as patience, listening(self._subscriber) as subscription:
             try:
                 await subscription.hear(self._echo)
                 self._subscription, self._asked = subscription, {}
@@ -225,7 +228,9 @@ class Live:
             try:
                 if top is None:
                     feed.ready.set()
-                else:
+                elif isinstance(
+                    top, stream.Place
+                ):  # otherwise its node is away, and the next check asks again
                     await self._bring(feed, place, top)
             except (Problem, OSError):  # the store cannot say now, of no show
                 raise
@@ -247,6 +252,10 @@ class Live:
                 entries = await stream.after(self._client, feed.show, feed.place.offset)
                 if not entries or not all(self._advance(feed, entry) for entry in entries):
                     feed.lose()
+
+
+def _new_echo() -> bytes:
+    return key("echo", gateway=new_gateway()).encode()
 
 
 def _channel(show: str) -> bytes:

@@ -41,12 +41,22 @@ class Look:
     epoch: str
     offset: int  # the log's top at that moment
     server_time_at: int
-    stocks: list[dict[str, Any]]  # every drop's numbers: {drop_id, available, held, sold, quantity, revision}
+    stocks: list[dict[str, Any]]  # every drop's numbers, as `stock.updated` has them
     snapshot: dict[str, Any] | None  # {show, drops, pinned, viewers}; None where nobody needed it
     viewers: int = 0  # how many are here
 
 
-Then = Callable[[Look | Problem, bytes], None]
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What one viewer has in the show at that moment, each a packed list as the script made it."""
+
+    reservations: bytes  # those that count, oldest first
+    places: bytes  # in queues and draws: {drop, position, quantity}
+
+
+NOTHING = Own(b"", b"")  # where there is no look
+
+Then = Callable[[Look | Problem, Own], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +77,10 @@ class Joins:
         self._tasks: set[asyncio.Task[None]] = set()  # one per show that is being looked at
 
     def ask(self, show: str, viewer: str, *, snapshot: bool, then: Then) -> None:
-        """Call `then` once, later, on the loop: with a look made after this, and the viewer's own reservations.
+        """Call `then` once, later, on the loop: with a look made after this, and what the viewer has in the show.
 
-        Those are a packed msgpack list, oldest first. Where there is no look it gets the problem and b"": `not-found`
-        where the show is gone, `unavailable` where Redis cannot say or too many wait already.
+        Where there is no look it gets the problem and `NOTHING`: `not-found` where the show is gone, `unavailable`
+        where Redis cannot say or too many wait already.
         """
         joiner = Joiner(viewer, snapshot, then)
         waiting = self._waiting.get(show)
@@ -83,13 +93,13 @@ class Joins:
             waiting.append(joiner)
         else:
             problem = unavailable(f"{len(waiting)} viewers are joining this show already.", RETRY_MS)
-            asyncio.get_running_loop().call_soon(_tell, joiner, problem, b"")
+            asyncio.get_running_loop().call_soon(_tell, joiner, problem, NOTHING)
 
     async def look(self, show: str) -> Look:
         """Return a look without a snapshot, for nobody in particular. Raises the problem where there is none."""
         found: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
 
-        def then(seen: Look | Problem, _reservations: bytes) -> None:
+        def then(seen: Look | Problem, _own: Own) -> None:
             if found.done():  # whoever waited has gone
                 return
             if isinstance(seen, Problem):
@@ -107,18 +117,18 @@ class Joins:
             while waiting:
                 while waiting and len(together) < LOOK_LIMIT:
                     together.append(waiting.popleft())
-                seen, lists = await self._look(show, list(together))
-                for number, reservations in enumerate(lists, start=1):
-                    _tell(together.popleft(), seen, reservations)
+                seen, everybodys = await self._look(show, list(together))
+                for number, own in enumerate(everybodys, start=1):
+                    _tell(together.popleft(), seen, own)
                     if number % TURN == 0:
                         await asyncio.sleep(0)
                 await asyncio.sleep(GATHER_SECONDS)
         finally:
             del self._waiting[show]
             for joiner in (*together, *waiting):
-                _tell(joiner, unavailable("The look at the show was broken off."), b"")
+                _tell(joiner, unavailable("The look at the show was broken off."), NOTHING)
 
-    async def _look(self, show: str, together: list[Joiner]) -> tuple[Look | Problem, list[bytes]]:
+    async def _look(self, show: str, together: list[Joiner]) -> tuple[Look | Problem, list[Own]]:
         """Return one look, or why there is none, and what belongs to each of those who share it, in their order."""
         try:
             answer, pinned, *lists = await self._scripts.run(
@@ -127,13 +137,13 @@ class Joins:
                 viewers=[joiner.viewer for joiner in together],
                 snapshot=int(any(joiner.snapshot for joiner in together)),
             )
-            return _look(show, unpacked(answer), pinned), lists
+            return _look(show, unpacked(answer), pinned), list(map(Own, lists[::2], lists[1::2]))
         except Problem as problem:
             seen = problem
         except Exception:  # a bug costs these their answer, but not those behind them
             log.exception("join.failed", show=show)
             seen = unavailable("The look at the show failed inside the server.")
-        return seen, [b""] * len(together)
+        return seen, [NOTHING] * len(together)
 
 
 def _look(show: str, answer: dict[str, Any], pinned: bytes) -> Look:
@@ -153,8 +163,8 @@ def _look(show: str, answer: dict[str, Any], pinned: bytes) -> Look:
     )
 
 
-def _tell(joiner: Joiner, seen: Look | Problem, reservations: bytes) -> None:
+def _tell(joiner: Joiner, seen: Look | Problem, own: Own) -> None:
     try:
-        joiner.then(seen, reservations)
+        joiner.then(seen, own)
     except Exception:
         log.exception("join.unheard", viewer=joiner.viewer)

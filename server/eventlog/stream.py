@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from server.errors import Problem
 from server.store import reads
 from server.store.keys import key
 
@@ -49,12 +50,15 @@ class _Stamp(msgspec.Struct):
 _STAMP = msgspec.msgpack.Decoder(_Stamp)
 
 
-async def tops(client: Redis, shows: list[str]) -> list[Place | None]:
-    """Return where the shows' logs stand now, None where a show is gone; one round trip for all."""
+async def tops(client: Redis, shows: list[str]) -> list[Place | Problem | None]:
+    """Return where the shows' logs stand now, None where a show is gone; one round trip for all.
+
+    Where only some cannot be asked now, because a node of a cluster is away, theirs is the `unavailable` Problem.
+    """
     rows = await reads.several_of_each(
         client, [key("show", show=show) for show in shows], ["epoch", "offset"], "reading the logs' places"
     )
-    return [_place(*row) for row in rows]
+    return [row if isinstance(row, Problem) else _place(*row) for row in rows]
 
 
 async def top(client: Redis, show: str) -> Place | None:

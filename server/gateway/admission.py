@@ -5,11 +5,11 @@ Pure: no I/O, and no clock of its own; times are seconds of a monotonic clock, g
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
 from math import ceil
 from typing import TYPE_CHECKING
 
 from server.errors import Code, Problem, unavailable
+from server.ids import household_of
 from server.protocol.session import RateLimit
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 FULL_SECONDS = 1.0  # where connections must end first, nobody is asked to come back sooner
 RETURN_SECONDS = 30.0  # nobody is asked to come back later
-HOUSEHOLD_BITS = 64  # of an IPv6 address: whoever has one has the 2**64 of its network
 
 
 class Admission:
@@ -90,19 +89,6 @@ class Queue:
             delay = earliest
         self._last = now + delay
         return ceil(delay * 1000)
-
-
-def household_of(address: str) -> str:
-    """Return what an address is counted under: IPv4 as it is, IPv6 as its network of 64 bits."""
-    if ":" not in address:
-        return address
-    try:
-        full = IPv6Address(address)
-    except ValueError:
-        return address
-    if full.ipv4_mapped is not None:
-        return str(full.ipv4_mapped)
-    return f"{IPv6Address(int(full) >> HOUSEHOLD_BITS << HOUSEHOLD_BITS)}/{HOUSEHOLD_BITS}"
 
 
 def _limited(detail: str, retry_after_ms: int) -> Problem:

@@ -2,13 +2,15 @@
 
 The write is nine tenths of a delivery's cost, so what waits leaves together. Live numbers gather for the flush
 window; under a steady stream a viewer is written to less often than that, as seldom as the promise allows that the
-last number of a burst is everywhere within 250 ms. The bound of what may wait: the events of one round under way
-and one live number per name.
+last number of a burst is everywhere within 250 ms: a drop's numbers, which a script may have kept back for 100 of
+them, leave sooner than others. The bound of what may wait: the events of one round under way and one live number per
+name.
 """
 
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from server.gateway.viewer import Viewer
 
 YIELD_EVERY = 200  # viewers per turn of the loop: a reservation takes some four turns and should wait < 10 ms
-SPACING_SECONDS = 0.2  # between two flushes of a steady stream, less where a round takes long
-SPREAD_SECONDS = 0.23  # what a flush and its round may take, from a number's arrival to the last viewer
+SPACING_SECONDS = 0.2  # between two flushes of a steady stream, less where what is fresh is due sooner
+ROUND_SHARE = 1.5  # of a round's time is set aside for the next one
+REST_SHARE = 0.25  # of a round's time passes before the next one, however late it is: commands have that
 
 log = structlog.get_logger(__name__)
 
@@ -43,12 +46,19 @@ class Delivery:
             room.delivery = asyncio.create_task(self._deliver(room))
 
     def numbers(self, room: Room) -> None:
-        """Deliver the fresh live numbers at the end of the window."""
-        if room.flush is None:
-            now = monotonic()
-            spacing = max(self._window, min(SPACING_SECONDS, SPREAD_SECONDS - 1.5 * room.round_seconds))
-            wait = max(self._window, room.flushed_at + spacing - now)
-            room.flush = asyncio.get_running_loop().call_later(wait, self._flush, room)
+        """Deliver the fresh live numbers: at the end of the window, and in time; in the midst of a round after it."""
+        if room.delivery is not None:
+            return
+        now = monotonic()
+        gathered = max(now + self._window, room.flushed_at + SPACING_SECONDS)
+        late = room.due_at - ROUND_SHARE * room.round_seconds
+        at = max(min(gathered, late), now + min(self._window, REST_SHARE * room.round_seconds))
+        if room.flush is not None:
+            if room.flush_at <= at:
+                return
+            room.flush.cancel()
+        room.flush_at = at
+        room.flush = asyncio.get_running_loop().call_later(at - now, self._flush, room)
 
     def _flush(self, room: Room) -> None:
         room.flush = None
@@ -86,6 +96,7 @@ class Delivery:
         numbers = list(room.fresh.values())
         room.fresh = {}
         room.flush_due = False
+        room.due_at = inf
         room.flushed_at = began
         if room.flush is not None:
             room.flush.cancel()

@@ -7,7 +7,7 @@ the hand-over: hello, commands and the farewell are the viewer's.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,8 +22,6 @@ from server.gateway.wire import HAND_OVER
 from server.protocol.codec import Codec, negotiate
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from starlette.types import Receive, Scope, Send
 
     from server.auth import Tokens
@@ -59,7 +57,6 @@ class Gateway:
         self._shows = shows
         self._drain = drain
         self._admission = admission
-        self._tasks: set[asyncio.Task[None]] = set()
         self._hosts: dict[str, tuple[str, float]] = {}
         self.hub = hub
         self.dispatch = dispatch
@@ -95,12 +92,6 @@ class Gateway:
             raise Problem(Code.NOT_ALLOWED, f"The token is not for show {show}.")
         identity.require(Right.WATCH)
         return identity
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a command's work as a task of its own; the viewers see to it that there are not many."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def left(self, viewer: Viewer) -> None:
         """Forget a connection that is gone."""

@@ -26,6 +26,8 @@ DEFLATE_LEVEL = 6
 SHARED_WINDOW = zlib.MAX_WBITS  # of compressed frames, in bits
 DEFLATE_TAIL = b"\x00\x00\xff\xff"  # RFC 7692 section 7.2.1: left away by who sends
 
+_MEDIUM_HEAD = struct.Struct("!BBH").pack
+
 
 class Format(IntEnum):
     """What a connection agreed to: its codec, and whether frames may be compressed."""
@@ -42,6 +44,7 @@ class Format(IntEnum):
 
 
 CODECS = (Codec.MSGPACK, Codec.JSON, Codec.MSGPACK, Codec.JSON)  # by format
+PLAIN = (BINARY, TEXT, BINARY, TEXT)  # first byte of an uncompressed frame, by format
 
 
 def frame(first: int, payload: bytes) -> bytes:
@@ -50,28 +53,29 @@ def frame(first: int, payload: bytes) -> bytes:
     if length < SHORT:
         return bytes((first, length)) + payload
     if length < MEDIUM:
-        return struct.pack("!BBH", first, 126, length) + payload
+        return _MEDIUM_HEAD(first, 126, length) + payload
     return struct.pack("!BBQ", first, 127, length) + payload
 
 
 def message_frame(payload: bytes, form: Format) -> bytes:
     """Return the frame of one message for one viewer; it is not compressed, which would be paid for by that one."""
-    return frame(BINARY if CODECS[form] is Codec.MSGPACK else TEXT, payload)
+    return frame(PLAIN[form], payload)
 
 
 class Shared:
     """One message for many viewers.
 
     `offset` is its place in the log, 0 for live numbers and private messages; `name` tells live numbers apart: of
-    two with the same name only the newer one counts.
+    two with the same name only the newer one counts. `heard_at` is when a live number came, in monotonic seconds.
     """
 
-    __slots__ = ("_frames", "_message", "name", "offset", "packed")
+    __slots__ = ("_frames", "_message", "heard_at", "name", "offset", "packed")
 
     def __init__(self, packed: bytes, offset: int = 0, name: str = "") -> None:
         self.packed = packed
         self.offset = offset
         self.name = name
+        self.heard_at = 0.0
         self._message: Message | None = None
         self._frames: list[bytes | None] = [None] * len(Format)
 

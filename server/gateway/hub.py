@@ -18,20 +18,23 @@ from server.errors import CLOSE_POSITION_LOST, Code, Problem, unavailable
 from server.eventlog.stream import Place
 from server.gateway.delivery import YIELD_EVERY, Delivery
 from server.gateway.frames import CODECS, Shared, message_frame
-from server.gateway.room import VIEWERS, Person, Room
+from server.gateway.room import STOCK, VIEWERS, Person, Room
 from server.gateway.welcome import Welcome
 from server.protocol.codec import pack
 from server.protocol.session import RateLimit
 from server.store.answers import unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from server.eventlog.live import Live
-    from server.eventlog.recovery import Joins, Look
+    from server.eventlog.recovery import Joins, Look, Own
     from server.eventlog.stream import Entry
+    from server.gateway.places import Places
     from server.gateway.presence import Presence
     from server.gateway.viewer import Viewer
+    from server.inventory.holds import Holds
+    from server.inventory.outcomes import Reservation
     from server.protocol.commands import Since
     from server.settings import Settings
 
@@ -41,6 +44,7 @@ REFRESHES_AT_ONCE = 8  # shows looked at anew: the others wait, and joiners find
 REFRESH_SECONDS = 1.0  # between attempts to learn what was told while nobody heard
 HISTORY_SHARE = 4  # of a viewer's buffer: who missed more is better served with the picture
 ROUND_SHARE = 4  # of a viewer's buffer: the most that one delivery round writes at once
+EMPTY = b"\x90"  # a packed list with nothing in it
 
 log = structlog.get_logger(__name__)
 
@@ -48,10 +52,22 @@ log = structlog.get_logger(__name__)
 class Hub:
     """The process' rooms. Viewers `enter` and `leave`; the ear tells what happens."""
 
-    def __init__(self, settings: Settings, joins: Joins, presence: Presence) -> None:
+    def __init__(  # noqa: PLR0913  each is a room of its own
+        self,
+        *,
+        settings: Settings,
+        joins: Joins,
+        presence: Presence,
+        places: Places,
+        holds: Holds,
+        hear: Callable[[str, str, int], None],
+    ) -> None:
         self._settings = settings
         self._joins = joins
         self._presence = presence
+        self._places = places
+        self._holds = holds
+        self._hear = hear  # is told the revision of a show's drop that was heard
         self._rooms: dict[str, Room] = {}
         self._delivery = Delivery(settings.flush_ms / 1000, settings.viewer_buffer_bytes // ROUND_SHARE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,6 +113,7 @@ class Hub:
             self._presence.left(room.show, person.subject)
         if not person.sockets:
             del room.people[person.subject]
+            self._places.forget(room, person)
         if not room.people:
             room.linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._close_if_empty, room)
 
@@ -146,7 +163,7 @@ class Hub:
         )
 
     def _joined(
-        self, room: Room, viewer: Viewer, since: Since | None, look: Look | Problem, reservations: bytes
+        self, room: Room, viewer: Viewer, since: Since | None, look: Look | Problem, own: Own
     ) -> None:
         """Welcome a viewer. No await here: nothing slips in between the welcome and being live."""
         if viewer.closing or viewer.room is not room:
@@ -154,17 +171,24 @@ class Hub:
         if isinstance(look, Problem):
             _count(since, "failed")
             viewer.refuse(look)
-        elif room.place is None or look.epoch != room.place.epoch:
+            return
+        if room.place is None or look.epoch != room.place.epoch:
             _count(since, "failed")
             viewer.refuse(unavailable("the show's log has just begun anew"))
-        elif since is not None and _known(room, since) and since.offset <= look.offset:
+            return
+        if since is not None and _known(room, since) and since.offset <= look.offset:
             _count(since, "recovered")
-            self._go_on(room, viewer, since, self._shared(room, look), reservations)
+            self._go_on(room, viewer, since, self._shared(room, look), own)
         elif look.snapshot is not None and room.reaches(look.offset):
             _count(since, "snapshot")
-            self._begin(room, viewer, self._shared(room, look), reservations)
+            self._begin(room, viewer, self._shared(room, look), own)
         else:  # what was known when the look was asked for is so no more
             self._ask(room, viewer, None)
+            return
+        if own.reservations != EMPTY:
+            viewer.knows(*unpacked(own.reservations))
+        if own.places != EMPTY:
+            self._places.known(room, viewer.subject, unpacked(own.places))
 
     def _shared(self, room: Room, look: Look) -> Welcome:
         """Return what all who joined with this look share; its numbers count as told from now on.
@@ -177,20 +201,20 @@ class Hub:
                 self._delivery.numbers(room)
         return room.welcome
 
-    def _go_on(self, room: Room, viewer: Viewer, since: Since, welcome: Welcome, reservations: bytes) -> None:
+    def _go_on(self, room: Room, viewer: Viewer, since: Since, welcome: Welcome, own: Own) -> None:
         """Welcome somebody who returned: what they missed follows, then all live numbers."""
         missed = room.after(since.offset)
         offset = missed[-1].offset if missed else since.offset
         codec = CODECS[viewer.form]
-        answer = welcome.with_missed(codec, viewer.subject, offset, len(missed), reservations)
+        answer = welcome.with_missed(codec, viewer.subject, offset, len(missed), own)
         later = [*missed, room.count(welcome.look), *room.stocks(welcome.look)]
         self._live(room, viewer, answer, later, offset)
 
-    def _begin(self, room: Room, viewer: Viewer, welcome: Welcome, reservations: bytes) -> None:
+    def _begin(self, room: Room, viewer: Viewer, welcome: Welcome, own: Own) -> None:
         """Welcome somebody new: the picture, and what happened since it was taken."""
         later = room.after(welcome.look.offset)
         offset = later[-1].offset if later else welcome.look.offset
-        answer = welcome.with_snapshot(CODECS[viewer.form], viewer.subject, reservations)
+        answer = welcome.with_snapshot(CODECS[viewer.form], viewer.subject, own)
         self._live(room, viewer, answer, [*later, *room.newer(welcome.look)], offset)
 
     def _live(self, room: Room, viewer: Viewer, welcome: bytes, later: list[Shared], offset: int) -> None:
@@ -224,9 +248,16 @@ class Hub:
         if kind != PRIVATE:
             if room.take(kind, name, packed):
                 self._delivery.numbers(room)
+                if kind == STOCK:
+                    self._places.moved(room, name)
+                    self._hear(show, name, room.latest[STOCK + name].message["revision"])
         elif name in room.people:
-            private = Shared(packed)
-            for viewer in room.people[name].sockets:
+            private, person = Shared(packed), room.people[name]
+            if private.message["type"] == "reservation":
+                person.know(private.message["reservation"])
+            elif private.message["type"] == "waitlist":
+                self._places.heard(room, name, private.message)
+            for viewer in person.sockets:
                 viewer.tell(private.frame(viewer.form))
 
     def lost(self, show: str) -> None:
@@ -246,7 +277,7 @@ class Hub:
                 await asyncio.sleep(0)
 
     def heard_anew(self, show: str) -> None:
-        """Look at a show's numbers and everybody's reservations: what was told while nobody heard is gone."""
+        """Look at a show's numbers and at what everybody has: what was told while nobody heard is gone."""
         if show not in self._unsure:
             self._unsure.add(show)
             self._start(self._refresh(show))
@@ -268,17 +299,40 @@ class Hub:
         self.live(show, VIEWERS, "", pack({"type": "viewers.updated", "count": look.viewers}))
         if room.learn(look):
             self._delivery.numbers(room)
-        for subject in room.people:
-            self._joins.ask(show, subject, snapshot=False, then=partial(self._remind, show, subject))
+        for person in room.people.values():
+            then = partial(self._remind, room, person)
+            self._joins.ask(show, person.subject, snapshot=False, then=then)
 
-    def _remind(self, show: str, subject: str, look: Look | Problem, reservations: bytes) -> None:
-        """Tell a viewer how their reservations stand; where that cannot be said, look again."""
+    def _remind(self, room: Room, person: Person, look: Look | Problem, own: Own) -> None:
+        """Tell a viewer how their reservations stand and where they wait; where that cannot be said, look again."""
         if isinstance(look, Problem):
             if look.code is Code.UNAVAILABLE:
-                self.heard_anew(show)
-        else:
-            for reservation in unpacked(reservations):
-                self.live(show, PRIVATE, subject, pack({"type": "reservation", "reservation": reservation}))
+                self.heard_anew(room.show)
+            return
+        listed = unpacked(own.reservations)
+        self._tell(room, person, *listed)
+        if room.people.get(person.subject) is person:
+            self._places.remind(room, person, look, unpacked(own.places))
+        over = set(person.reservations) - {reservation["id"] for reservation in listed}
+        if over:
+            self._start(self._remind_of(room, person, sorted(over)))
+
+    async def _remind_of(self, room: Room, person: Person, reservations: list[str]) -> None:
+        """Tell a viewer what became of reservations that they do not have any more."""
+        for reservation in reservations:
+            try:
+                async with self._refreshing:
+                    found = await self._holds.find(reservation)
+            except Problem:
+                self.heard_anew(room.show)
+                return
+            if found is not None:
+                self._tell(room, person, found[0])
+
+    def _tell(self, room: Room, person: Person, *reservations: Reservation) -> None:
+        for reservation in reservations:
+            packed = pack({"type": "reservation", "reservation": reservation, "replayed": False})
+            self.live(room.show, PRIVATE, person.subject, packed)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING
 
+from server.clock import monotonic
 from server.gateway.frames import Shared
 from server.protocol.codec import pack
 
@@ -16,23 +18,47 @@ if TYPE_CHECKING:
     from server.eventlog.stream import Entry, Place
     from server.gateway.viewer import Viewer
     from server.gateway.welcome import Welcome
+    from server.inventory.outcomes import Reservation
     from server.protocol.commands import Since
     from server.protocol.session import RateLimit
 
+    Stand = tuple[int, int]  # the place that a viewer was told last, and the units they wait for
+    Queue = dict[str, Stand]  # by viewer: those of the room who wait for one drop
+
 STOCK = "s"  # the kind of live number that carries a revision; its name is followed by the drop's id
 VIEWERS = "c"
+OVER = frozenset({"released", "expired"})  # states of a reservation that its viewer does not have any more
+MOST_KNOWN = 32  # reservations that are remembered of one viewer
+SPREAD_SECONDS = 0.23  # from a change to the last viewer who is told: 250 ms are promised
+KEPT_BACK_SECONDS = 0.1  # for which a script may keep a drop's numbers back after it has told some
+AT_ONCE_SECONDS = (
+    2.2 * KEPT_BACK_SECONDS
+)  # numbers that come so long after the ones before were not kept back
 GOLDEN = 0.6180339887498949  # turning by the golden ratio comes by everybody, far from where it was last
 
 
 class Person:
-    """One viewer of a show, with all their sockets on this process and the one limit that these share."""
+    """One viewer of a show, with all their sockets on this process and the one limit that these share.
 
-    __slots__ = ("limit", "sockets", "subject")
+    `reservations` are the newest `MOST_KNOWN` that they were told here to have: what became of one is told where that
+    may have been missed.
+    """
+
+    __slots__ = ("limit", "reservations", "sockets", "subject")
 
     def __init__(self, subject: str, limit: RateLimit) -> None:
         self.subject = subject
         self.limit = limit
         self.sockets: tuple[Viewer, ...] = ()
+        self.reservations: tuple[str, ...] = ()
+
+    def know(self, reservation: Reservation) -> None:
+        """Remember what this viewer is told of a reservation."""
+        name = reservation["id"]
+        if reservation["state"] in OVER:
+            self.reservations = tuple(each for each in self.reservations if each != name)
+        elif name not in self.reservations:
+            self.reservations = (*self.reservations, name)[-MOST_KNOWN:]
 
     @property
     def counts(self) -> bool:
@@ -44,15 +70,17 @@ class Room:
     """A show's viewers here and what they are owed.
 
     A live number is `latest` as long as no newer one of its name comes, and `fresh` until it was flushed. `flush` is
-    the timer of the next flush; once it has rung, the flush is due and leaves with the next round.
+    the timer of the next flush, which rings at `flush_at`; once it has rung, the flush is due and leaves with the next
+    round. All that is fresh should be everywhere by `due_at`. Times are monotonic seconds.
 
     Bounds: `history_bytes` of events, and `history_length` of them, the oldest leave; one live number per name;
-    `arriving` and `people` by the connections that the process takes.
+    `arriving`, `people` and `queues` by the connections that the process takes.
     """
 
     def __init__(self, show: str, history_bytes: int, history_length: int) -> None:
         self.show = show
         self.people: dict[str, Person] = {}
+        self.queues: dict[str, Queue] = {}  # by drop, where somebody here waits
         self.viewers: set[Viewer] = set()  # those who are live: they get everything from here on
         self.arriving: list[tuple[Viewer, Since | None]] = []  # until the show is followed
         self.followed = False
@@ -63,7 +91,9 @@ class Room:
         self.welcome: Welcome | None = None  # of the newest look, shared by all who joined with it
         self.delivery: asyncio.Task[None] | None = None
         self.flush: asyncio.TimerHandle | None = None
+        self.flush_at = 0.0
         self.flush_due = False
+        self.due_at = inf
         self.linger: asyncio.TimerHandle | None = None  # runs while nobody is here
         self.flushed_at = 0.0
         self.round_seconds = 0.0  # how long the newest round took
@@ -78,6 +108,7 @@ class Room:
         self.outbox.clear()
         self.latest.clear()  # after a restore revisions may be lower than those that were told
         self.fresh.clear()
+        self.due_at = inf
         self._history.clear()
         self._history_bytes = 0
         for entry in tail:
@@ -112,7 +143,7 @@ class Room:
         known = self.latest.get(shared.name)
         if kind == STOCK and known is not None and known.message["revision"] >= shared.message["revision"]:
             return False
-        self.latest[shared.name] = self.fresh[shared.name] = shared
+        self._refresh(shared)
         return True
 
     def learn(self, look: Look) -> bool:
@@ -121,10 +152,12 @@ class Room:
         With no viewers there is nobody to tell: who joins with the look has them from it.
         """
         for shared in self.stocks(look):
-            if self.latest.get(shared.name) is not shared:
+            if self.latest.get(shared.name) is shared:
+                continue
+            if self.viewers:
+                self._refresh(shared)
+            else:
                 self.latest[shared.name] = shared
-                if self.viewers:
-                    self.fresh[shared.name] = shared
         return bool(self.fresh)
 
     def stocks(self, look: Look) -> list[Shared]:
@@ -158,6 +191,16 @@ class Room:
         self._turn = (self._turn + GOLDEN) % 1.0
         first = int(self._turn * len(viewers))
         return viewers[first:] + viewers[:first]
+
+    def _refresh(self, shared: Shared) -> None:
+        """Let a live number be the newest of its name, to be flushed in time."""
+        known = self.latest.get(shared.name)
+        shared.heard_at = now = monotonic()
+        age = 0.0
+        if shared.name.startswith(STOCK) and known is not None and now - known.heard_at < AT_ONCE_SECONDS:
+            age = KEPT_BACK_SECONDS
+        self.due_at = min(self.due_at, now + SPREAD_SECONDS - age)
+        self.latest[shared.name] = self.fresh[shared.name] = shared
 
     def _remember(self, event: Shared) -> None:
         if len(self._history) == self._history.maxlen:

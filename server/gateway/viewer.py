@@ -1,12 +1,14 @@
 """One viewer's connection: hello, joining the show, commands in order, and a farewell.
 
-A command that has to ask Redis runs as a task; what its sender says meanwhile waits behind it, so that one viewer's
-commands take effect in the order in which they came. Nothing exists for that while nothing is under way. What is
-under way when the connection goes is carried out all the same; its sender repeats it by its id and learns the outcome.
+A command that changes the stock or a queue goes into its show's line, where one viewer's take effect in the order in
+which they came; several may be under way at once. Whatever else their sender says meanwhile waits behind them. What
+is under way when the connection goes is carried out all the same; its sender repeats it by its id and learns the
+outcome. While nothing is under way, a count of zero is all that there is.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -26,20 +28,18 @@ from server.errors import (
 )
 from server.gateway.frames import CODECS, message_frame
 from server.gateway.socket import Socket
-from server.protocol.commands import AnyCommand, Hello, Token
+from server.protocol.commands import AnyCommand, Hello, StockCommand, Token
 from server.protocol.events import error_message
 from server.protocol.session import RateLimit, Refused, Session
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Iterable
-
     from server.gateway.door import Gateway
     from server.gateway.frames import Format
     from server.gateway.room import Person, Room
+    from server.inventory.outcomes import Reservation
     from server.protocol.events import Message
 
-MAX_WAITING = 64  # commands behind the one under way; more are refused as rate-limited
+MAX_WAITING = 64  # commands under way or behind those; more are refused as rate-limited
 MAX_EARLY = 64  # private messages before the welcome; with more the viewer joins anew
 WAIT_MS = 1000  # to come back after, where nobody knows better
 
@@ -48,10 +48,12 @@ class Viewer(Socket):
     """A connection to one show; `host` is who made the show, `address` the network address it comes from."""
 
     __slots__ = (
+        "_answers",
         "_early",
         "_farewell_ms",
         "_gateway",
         "_session",
+        "_under_way",
         "_waiting",
         "address",
         "expires_at",
@@ -77,7 +79,9 @@ class Viewer(Socket):
         )
         self._gateway = gateway
         self._session = Session(CODECS[form], RateLimit(limits.messages_per_second, limits.message_burst))
-        self._waiting: deque[AnyCommand] | None = None  # None: no command is under way
+        self._under_way = 0  # commands whose answers are to come
+        self._waiting: deque[AnyCommand] | None = None  # behind those, or for the welcome; None: none does
+        self._answers = b""  # that leave at the end of this turn of the loop
         self._early: list[bytes] = []  # private messages that came before the welcome
         self._farewell_ms: int | None = None
         self.show = show
@@ -103,7 +107,7 @@ class Viewer(Socket):
     @property
     def busy(self) -> bool:
         """Whether a command is under way, or the welcome to come."""
-        return self._waiting is not None
+        return self._under_way > 0 or self._waiting is not None
 
     def send(self, message: Message) -> None:
         """Send a message to this viewer alone."""
@@ -117,7 +121,7 @@ class Viewer(Socket):
         self._timers.deadline(self, self._gateway.settings.hello_seconds)
 
     def message(self, data: bytes, *, binary: bool) -> None:
-        """Take a message; commands run one after the other."""
+        """Take a message; commands take effect one after the other."""
         command = self._session.receive(data, binary=binary, now=monotonic())
         if isinstance(command, Refused):
             self._refused(command)
@@ -125,13 +129,10 @@ class Viewer(Socket):
             self._hello(command)
         elif self._farewell_ms is not None:
             self._send_away(command)
-        elif self._waiting is None:
+        elif self._waiting is None and self._may_go(command):
             self._take(command)
-        elif len(self._waiting) < MAX_WAITING:
-            self._waiting.append(command)
         else:
-            busy = f"{MAX_WAITING} of your commands are waiting already."
-            self._deny(command, Problem(Code.RATE_LIMITED, busy, retry_after_ms=WAIT_MS))
+            self._wait_behind(command)
 
     def overdue(self) -> None:
         """Meet the deadline: for hello, of the token, or of the close."""
@@ -172,6 +173,12 @@ class Viewer(Socket):
             self._early.append(data)
         else:
             self.refuse(unavailable(f"{MAX_EARLY} messages came before the show could be joined"))
+
+    def knows(self, *reservations: Reservation) -> None:
+        """Remember that this viewer is told of these."""
+        if self.person is not None:
+            for reservation in reservations:
+                self.person.know(reservation)
 
     def refuse(self, problem: Problem) -> None:
         """Close because the show cannot be joined."""
@@ -220,37 +227,67 @@ class Viewer(Socket):
         if refused.close is not None:
             self.close(refused.close, refused.reason, 1000 if refused.close.reconnects else None)
 
+    def answered(self, answer: Message) -> None:
+        """Send the answer to a command that was under way, and go on; who has gone hears nothing.
+
+        Where more answers are to come it waits for the end of this turn of the loop, because those of one step come
+        together: one write for all of them.
+        """
+        self._under_way -= 1
+        try:
+            if not self.closing:
+                self._answer(message_frame(CODECS[self.form].encode(answer), self.form))
+        finally:
+            if not self._under_way and (self._waiting is not None or self._farewell_ms is not None):
+                self._go_on()
+
+    def _answer(self, data: bytes) -> None:
+        if self._under_way:
+            if not self._answers:
+                asyncio.get_running_loop().call_soon(self._send_answers)
+            self._answers += data
+        else:
+            self._send_answers(data)
+
+    def _send_answers(self, more: bytes = b"") -> None:
+        data, self._answers = self._answers + more, b""
+        if data:
+            self.write(data)
+
+    def _may_go(self, command: AnyCommand) -> bool:
+        """Whether a command need not wait for those under way."""
+        return not self._under_way or (isinstance(command, StockCommand) and self._under_way < MAX_WAITING)
+
+    def _wait_behind(self, command: AnyCommand) -> None:
+        """Let a command wait, or refuse it where too many wait."""
+        waiting = deque() if self._waiting is None else self._waiting
+        if self._under_way + len(waiting) < MAX_WAITING:
+            waiting.append(command)
+            self._waiting = waiting
+        else:
+            busy = f"{MAX_WAITING} of your commands are waiting already."
+            self._deny(command, Problem(Code.RATE_LIMITED, busy, retry_after_ms=WAIT_MS))
+
     def _take(self, command: AnyCommand) -> None:
-        """Carry a command out: at once where nobody has to be asked, else as the task under way."""
-        if isinstance(command, Token):
-            self.send(self._renewed(command.token))
-        elif self._gateway.dispatch.asks(command):
-            self._waiting = deque()
-            self._gateway.start(self._work(command))
+        """Carry a command out: at once where nobody has to be asked, else as one of those under way."""
+        if isinstance(command, StockCommand):
+            answer = self._gateway.dispatch.submit(self, command)
+            self._under_way += answer is None
+        elif isinstance(command, Token):
+            answer = self._renewed(command.token)
         else:
             answer = self._gateway.dispatch.answer_at_once(self, command)
-            if answer is not None:
-                self.send(answer)
-
-    async def _work(self, command: AnyCommand) -> None:
-        """Carry out one command and go on."""
-        answer = await self._gateway.dispatch.answer(self, command)
         if answer is not None:
             self.send(answer)
-        self._go_on()
 
     def _go_on(self) -> None:
-        """Carry out what waits, up to the next command that has to ask somebody."""
-        waiting, self._waiting = self._waiting, None
-        while waiting and not self.busy and not self.closing:
+        """Carry out what waits, up to the next command that has to wait for those under way."""
+        waiting = self._waiting or deque()
+        while waiting and not self.closing and self._may_go(waiting[0]):
             self._take(waiting.popleft())
-        self._wait_behind(waiting or ())
+        self._waiting = waiting if waiting and not self.closing else None
         if self._farewell_ms is not None:
             self.farewell(self._farewell_ms)
-
-    def _wait_behind(self, commands: Iterable[AnyCommand]) -> None:
-        if self._waiting is not None:
-            self._waiting.extend(commands)
 
     def _send_away(self, command: AnyCommand) -> None:
         """Take no new command: its sender repeats it where they go next."""

@@ -11,9 +11,10 @@ from server.ids import new_session
 from server.protocol.codec import Codec, pack, unpack_event
 
 if TYPE_CHECKING:
-    from server.eventlog.recovery import Look
+    from server.eventlog.recovery import Look, Own
 
 FIXMAP = 0x80  # with the number of members, at most 15, it is a msgpack map's whole header
+OWN = 2  # members of a snapshot that are the viewer's own
 
 
 class Welcome:
@@ -23,21 +24,21 @@ class Welcome:
         self.look = look
         self._shared: dict[Codec, bytes] = {}
 
-    def with_snapshot(self, codec: Codec, viewer: str, reservations: bytes) -> bytes:
+    def with_snapshot(self, codec: Codec, viewer: str, own: Own) -> bytes:
         """Return the welcome of somebody new: everything they need."""
         if codec not in self._shared:
-            self._shared[codec] = members(codec, {**(self.look.snapshot or {}), "waitlist": []})
-        own = member(codec, "reservations", converted(codec, reservations))
-        snapshot = whole(codec, len(self.look.snapshot or {}) + 2, self._shared[codec], own)
+            self._shared[codec] = members(codec, self.look.snapshot or {})
+        count = len(self.look.snapshot or {}) + OWN
+        snapshot = whole(codec, count, self._shared[codec], *owned(codec, own))
         fields = {"offset": self.look.offset, "recovered": False}
         return self._made(codec, viewer, fields, member(codec, "snapshot", snapshot))
 
-    def with_missed(self, codec: Codec, viewer: str, offset: int, missed: int, reservations: bytes) -> bytes:
+    def with_missed(self, codec: Codec, viewer: str, offset: int, missed: int, own: Own) -> bytes:
         """Return the welcome of somebody who returned; the `missed` events up to `offset` follow it."""
-        own = member(codec, "reservations", converted(codec, reservations))
-        return self._made(codec, viewer, {"offset": offset, "recovered": True, "missed": missed}, own)
+        fields = {"offset": offset, "recovered": True, "missed": missed}
+        return self._made(codec, viewer, fields, *owned(codec, own))
 
-    def _made(self, codec: Codec, viewer: str, place: dict[str, Any], own: bytes) -> bytes:
+    def _made(self, codec: Codec, viewer: str, place: dict[str, Any], *more: bytes) -> bytes:
         fields = {
             "type": "welcome",
             "session": new_session(),
@@ -46,7 +47,15 @@ class Welcome:
             "server_time_at": self.look.server_time_at,
             **place,
         }
-        return whole(codec, len(fields) + 1, members(codec, fields), own)
+        return whole(codec, len(fields) + len(more), members(codec, fields), *more)
+
+
+def owned(codec: Codec, own: Own) -> tuple[bytes, bytes]:
+    """Return the two members that are one viewer's own."""
+    return (
+        member(codec, "reservations", converted(codec, own.reservations)),
+        member(codec, "waitlist", converted(codec, own.places)),
+    )
 
 
 def members(codec: Codec, fields: dict[str, Any]) -> bytes:

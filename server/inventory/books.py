@@ -1,118 +1,189 @@
-"""A show's inventory counted from its parts: what the audit compares."""
+"""Do a show's books agree? The stock row of each drop is the claim, and all else must add up to it.
+
+Holds, what viewers are known to have, queues, counters, deadlines and the award log are each counted by themselves.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from server.store.answers import unpacked
-from server.store.keys import key
-from server.store.redis import reaching
+from server.inventory import chain, draw
+from server.inventory.records import HELD, PAYING, SOLD, DropBooks, Place, Records, read_records
 
 if TYPE_CHECKING:
     from server.store.redis import Redis
 
-KEPT = frozenset({"held", "paying"})
-COUNTED = frozenset({"held", "paying", "sold"})
-
-
-@dataclass(slots=True)
-class DropBooks:
-    """One drop: its four numbers as stored, and the same counted from its holds."""
-
-    drop: str
-    sku: str
-    status: str
-    available: int
-    held: int
-    sold: int
-    quantity: int
-    counted_held: int = 0
-    counted_sold: int = 0
-    in_flight: int = 0  # sold units of orders that are on their way into the ledger
-    differences: list[str] = field(default_factory=list)
-
-
-Books = dict[str, DropBooks]
-Holds = dict[str, list[Any]]  # reservation -> [drop, viewer, quantity, state, …]
+FIRST = 2**40  # of a drop's places in the index of all queues, times its number
 
 
 async def read_books(client: Redis, show: str) -> list[DropBooks]:
-    """Return a show's drops with what their holds add up to, read in one step; differences inside Redis noted."""
-    names = ("drops", "stock", "holds", "taken", "orders")
-    with reaching("reading the books"):
-        async with client.pipeline(transaction=True) as pipe:
-            for name in names:
-                pipe.hgetall(key(name, show=show))
-            pipe.zrange(key("expiry", show=show), 0, -1)
-            drops, stock, holds, taken, orders, expiring = await pipe.execute()
-    books = {
-        drop.decode(): _drop(drop.decode(), unpacked(terms), unpacked(stock[drop]))
-        for drop, terms in drops.items()
-    }
-    found = {reservation.decode(): unpacked(raw) for reservation, raw in holds.items()}
-    _count_holds(books, found)
-    _count_orders(books, [unpacked(raw) for raw in orders.values()])
-    _check_limits(books, found, {name.decode(): int(value) for name, value in taken.items()})
-    _check_deadlines(books, found, {reservation.decode() for reservation in expiring})
-    for drop_books in books.values():
-        _check_sums(drop_books)
-    return list(books.values())
+    """Return a show's drops, counted from their parts, with every difference inside Redis noted."""
+    records = await read_records(client, show)
+    if records is None:
+        return []
+    for check in (
+        _check_numbers,
+        _check_holds,
+        _check_orders,
+        _check_mine,
+        _check_addresses,
+        _check_deadlines,
+        _check_queues,
+        _check_awards,
+        _check_sums,
+    ):
+        check(records)
+    return list(records.drops.values())
 
 
-def _count_holds(books: Books, holds: Holds) -> None:
-    for drop, _viewer, quantity, state, *_ in holds.values():
-        if state in KEPT:
-            books[drop].counted_held += quantity
-        if state == "sold":
-            books[drop].counted_sold += quantity
+def _check_numbers(records: Records) -> None:
+    if records.names != {number: drop.drop for number, drop in records.drops.items()}:
+        records.note(None, "the drops and their numbers do not agree")
 
 
-def _count_orders(books: Books, orders: list[dict[str, Any]]) -> None:
-    for record in orders:
+def _check_holds(records: Records) -> None:
+    for own, hold in records.holds.items():
+        drop = records.drops.get(hold.number)
+        if drop is None:
+            records.note(None, f"reservation {own} is of no drop of this show")
+        elif hold.state in {HELD, PAYING}:
+            drop.counted_held += hold.quantity
+        elif hold.state == SOLD:
+            drop.counted_sold += hold.quantity
+
+
+def _check_orders(records: Records) -> None:
+    by_name = {drop.drop: drop for drop in records.drops.values()}
+    for record in records.orders:
         if record["step"] == "finalized":
             for line in record["lines"]:
-                books[line["drop"]].in_flight += line["quantity"]
+                by_name[line["drop"]].in_flight += line["quantity"]
 
 
-def _check_limits(books: Books, holds: Holds, counters: dict[str, int]) -> None:
+def _check_mine(records: Records) -> None:
+    """Note where what a viewer is known to have is not what their holds and places say."""
+    expected = Counter(
+        (hold.viewer, hold.number, hold.quantity, own) for own, hold in records.holds.items() if hold.counts
+    )
+    expected.update(
+        (hold.viewer, hold.number, 0, own)
+        for own, hold in records.holds.items()
+        if not hold.counts and any(own == known for known in records.mine.get(hold.viewer, ())[2::3])
+    )
+    expected.update(
+        (place.viewer, -place.number, place.quantity, place.reservation) for place in records.places
+    )
+    known = Counter(
+        (viewer, *row[at : at + 3]) for viewer, row in records.mine.items() for at in range(0, len(row), 3)
+    )
+    for _viewer, number, quantity, own in known - expected:
+        records.note(abs(number), f"a viewer's list has {quantity} as {own}, which is not theirs")
+    for _viewer, number, quantity, own in expected - known:
+        records.note(abs(number), f"a viewer's list lacks {quantity} as {own}")
+
+
+def _check_addresses(records: Records) -> None:
     units: Counter[str] = Counter()
-    for drop, viewer, quantity, state, *_ in holds.values():
-        if state in COUNTED:
-            units[f"{drop} {viewer}"] += quantity
-    for name in sorted(units.keys() | counters.keys()):
-        counted, stored = units.get(name, 0), counters.get(name, 0)
-        if counted != stored:
-            books[name.partition(" ")[0]].differences.append(
-                f"a viewer's limit counter says {stored}, their holds {counted}"
+    for hold in records.holds.values():
+        if hold.counts and hold.address:
+            units[f"{hold.number} {hold.address}"] += hold.quantity
+    for name in sorted(units.keys() | records.addresses.keys()):
+        stored = records.addresses.get(name, 0)
+        if units[name] != stored:
+            records.note(number_of(name), f"an address' counter says {stored}, its holds {units[name]}")
+
+
+def _check_deadlines(records: Records) -> None:
+    """Note holds that nothing would let go in time, and deadlines of what never was a hold."""
+    looks = {(own, at) for entry, at in records.deadlines for own in entry.split(" ")}
+    for own, hold in records.holds.items():
+        if hold.ends is not None and (own, hold.ends) not in looks:
+            records.note(hold.number, f"reservation {own} has no deadline")
+    for own in sorted({own for own, _at in looks} - records.holds.keys()):
+        records.note(None, f"reservation {own} has a deadline and no record")
+
+
+def _check_queues(records: Records) -> None:
+    counted = Counter(place.number for place in records.places)
+    for number, drop in records.drops.items():
+        if drop.waiting != counted[number]:
+            records.note(number, f"{drop.waiting} are said to wait, {counted[number]} do")
+    for place in records.places:
+        if place.score is None:
+            records.note(place.number, f"a place as {place.reservation} is not in its queue")
+        elif not _in_turn(records, place, place.score - place.number * FIRST):
+            records.note(place.number, f"a place as {place.reservation} stands where it does not belong")
+    for name in sorted(records.queued - {f"{place.number} {place.viewer}" for place in records.places}):
+        records.note(number_of(name), "a place in a queue has no record")
+
+
+def _in_turn(records: Records, place: Place, stands: int) -> bool:
+    """Whether a place stands where its time of joining, or the draw's seed, puts it (or next to it: it was taken)."""
+    drop = records.drops[place.number]
+    if drop.mode != "draw":
+        return stands == place.nth
+    belongs = draw.number(records.seeds[drop.drop], place.reservation)
+    return belongs <= stands <= belongs + drop.joined
+
+
+def _check_awards(records: Records) -> None:
+    """Note where the award log does not lead to its chain's head, or does not say what holds and draws are."""
+    log = chain.read({number: drop.drop for number, drop in records.drops.items()}, records.notes)
+    for stray in log.strays:
+        records.note(None, stray)
+    for drop in records.drops.values():
+        _check_chain(drop, log.chains[drop.drop])
+        _check_entries(records, drop, log.chains[drop.drop])
+    awards = {drop.number: log.chains[drop.drop].awards for drop in records.drops.values()}
+    for own, hold in records.holds.items():
+        known = awards.get(hold.number, {}).pop(own, None)
+        if known != chain.Award(hold.rank, hold.quantity):
+            records.note(
+                hold.number, f"reservation {own} has {hold.quantity} as award {hold.rank}, its log differs"
             )
+    for number, left in awards.items():
+        for own in left:
+            records.note(number, f"the award log has {own}, which is no reservation")
 
 
-def _drop(drop: str, terms: dict[str, str], numbers: list[int]) -> DropBooks:
-    available, held, sold, quantity, *_ = numbers
-    return DropBooks(drop, terms["sku"], terms["status"], available, held, sold, quantity)
+def _check_chain(drop: DropBooks, found: chain.Chain) -> None:
+    drop.notes, drop.counted_head = found.notes, found.head
+    drop.differences += found.differences
+    if found.head != drop.head:
+        drop.differences.append(
+            f"the award log leads to {found.head[:12]}, its chain's head is {drop.head[:12]}"
+        )
+    if len(found.awards) != drop.awards:
+        drop.differences.append(f"there were {drop.awards} awards, the award log has {len(found.awards)}")
+    if found.units < drop.held + drop.sold:
+        drop.differences.append(f"{found.units} units were awarded, {drop.held + drop.sold} are held or sold")
 
 
-def _check_sums(books: DropBooks) -> None:
-    total = books.available + books.held + books.sold
-    if total != books.quantity:
-        books.differences.append(f"available + held + sold is {total}, quantity {books.quantity}")
-    if min(books.available, books.held, books.sold) < 0:
-        books.differences.append("a number is below zero")
-    if books.counted_held != books.held:
-        books.differences.append(f"held is {books.held}, its holds are {books.counted_held}")
-    if books.counted_sold != books.sold:
-        books.differences.append(f"sold is {books.sold}, its holds are {books.counted_sold}")
+def _check_entries(records: Records, drop: DropBooks, found: chain.Chain) -> None:
+    """Note where those in a draw are not those who entered; who won has left the queue, once it is closed."""
+    if drop.mode != "draw":
+        return
+    waiting = {place.reservation for place in records.places if place.number == drop.number}
+    if found.entries != drop.joined:
+        drop.differences.append(f"{drop.joined} entered, the award log has {found.entries}")
+    if not waiting <= found.entered or (drop.status != "closed" and waiting != found.entered):
+        drop.differences.append("those in the draw are not those who entered by the award log")
 
 
-def _check_deadlines(books: Books, holds: Holds, expiring: set[str]) -> None:
-    """Note holds that nothing would ever let go, and deadlines of holds that are none any more."""
-    kept = {reservation for reservation, hold in holds.items() if hold[3] in KEPT}
-    for reservation in sorted(kept ^ expiring):
-        if reservation not in holds:  # whose it was is lost; it is told with the show's first drop
-            drop, what = next(iter(books)), "has a deadline and no record"
-        else:
-            drop = holds[reservation][0]
-            what = "has no deadline" if reservation in kept else "has a deadline and is not held"
-        books[drop].differences.append(f"reservation {reservation} {what}")
+def _check_sums(records: Records) -> None:
+    for drop in records.drops.values():
+        total = drop.available + drop.held + drop.sold
+        if total != drop.quantity:
+            drop.differences.append(f"available + held + sold is {total}, quantity {drop.quantity}")
+        if min(drop.available, drop.held, drop.sold, drop.waiting) < 0:
+            drop.differences.append("a number is below zero")
+        if drop.counted_held != drop.held:
+            drop.differences.append(f"held is {drop.held}, its holds are {drop.counted_held}")
+        if drop.counted_sold != drop.sold:
+            drop.differences.append(f"sold is {drop.sold}, its holds are {drop.counted_sold}")
+
+
+def number_of(name: str) -> int:
+    """Return the drop's number from a name that opens with it."""
+    return int(name.partition(" ")[0])

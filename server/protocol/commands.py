@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from server.protocol.shapes import Count, Identifier, OperationId, Quantity
 
 MAX_REACTIONS_AT_ONCE = 100
+MAX_BUNDLE_ITEMS = 10  # drops that are taken together
 
 
 class Command(Struct, tag_field="type", kw_only=True, frozen=True):
@@ -33,33 +34,53 @@ class Hello(Command, tag="hello", frozen=True):
     since: Since | None = None
 
 
-class Reserve(Command, tag="reserve", frozen=True):
-    """Take units; repeating the id never takes twice."""
+class StockCommand(Command, frozen=True):
+    """The base of what changes a show's stock or its queues: answered by its id, and safe to repeat with it."""
 
     id: OperationId
+
+
+class Reserve(StockCommand, tag="reserve", frozen=True):
+    """Take units; repeating the id never takes twice.
+
+    With `part`: what is left, and a place in the queue for the rest. With `receipt` the answer is signed.
+    """
+
+    drop: Identifier
+    quantity: Quantity
+    part: bool = False
+    receipt: bool = False
+
+
+class BundleItem(Struct, frozen=True):
+    """Units of one drop."""
+
     drop: Identifier
     quantity: Quantity
 
 
-class Release(Command, tag="release", frozen=True):
+class Bundle(StockCommand, tag="bundle", frozen=True):
+    """Take units of several drops, no drop twice: all of them or none."""
+
+    items: Annotated[list[BundleItem], Meta(min_length=1, max_length=MAX_BUNDLE_ITEMS)]
+
+
+class Release(StockCommand, tag="release", frozen=True):
     """Give a held reservation back."""
 
-    id: OperationId
     reservation: Identifier
 
 
-class JoinWaitlist(Command, tag="waitlist.join", frozen=True):
-    """Queue for units that may come back."""
+class JoinWaitlist(StockCommand, tag="waitlist.join", frozen=True):
+    """Queue for units that may come back, or enter a draw; doing it again changes the quantity, not the place."""
 
-    id: OperationId
     drop: Identifier
     quantity: Quantity = 1
 
 
-class LeaveWaitlist(Command, tag="waitlist.leave", frozen=True):
-    """Give up the place in the queue."""
+class LeaveWaitlist(StockCommand, tag="waitlist.leave", frozen=True):
+    """Give up the place in the queue, or the entry into the draw."""
 
-    id: OperationId
     drop: Identifier
 
 
@@ -96,4 +117,6 @@ class Token(Command, tag="token", frozen=True):
     token: str
 
 
-AnyCommand = Hello | Reserve | Release | JoinWaitlist | LeaveWaitlist | React | Chat | Question | Ping | Token
+AnyCommand = (
+    Hello | Reserve | Bundle | Release | JoinWaitlist | LeaveWaitlist | React | Chat | Question | Ping | Token
+)

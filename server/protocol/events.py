@@ -16,11 +16,13 @@ from server.protocol.shapes import (
     Count,
     Drop,
     Order,
+    Place,
     Product,
     Reservation,
     Snapshot,
     Stock,
     UnixMs,
+    Waiting,
 )
 
 Message = dict[str, Any]
@@ -42,14 +44,49 @@ class Welcome(ServerMessage, tag="welcome"):
     snapshot: Snapshot | UnsetType = UNSET
     missed: Count | UnsetType = UNSET
     reservations: list[Reservation] | UnsetType = UNSET
+    waitlist: list[Place] | UnsetType = UNSET
 
 
 class ReservationChanged(ServerMessage, tag="reservation"):
-    """A reservation as it now is; with `id` where it answers a command."""
+    """A reservation as it now is; with `id` where it answers a command.
+
+    `waiting` is the place in the queue for the rest, where only a part was left; `receipt` a signed account (JWS).
+    """
 
     reservation: Reservation
     replayed: bool
     id: str | UnsetType = UNSET
+    waiting: Waiting | UnsetType = UNSET
+    receipt: str | UnsetType = UNSET
+
+
+class BundleTaken(ServerMessage, tag="bundle"):
+    """Reservations that were taken together, in the order in which they were asked for."""
+
+    id: str
+    reservations: list[Reservation]
+    replayed: bool
+
+
+class WaitlistPlace(ServerMessage, tag="waitlist"):
+    """Where a viewer stands in a drop's queue: 1 is the next, 0 for who is in none (any more); in a draw: which entry.
+
+    With `id` where it answers a command; without it where the queue has moved.
+    """
+
+    drop: str
+    position: Count
+    length: Count
+    quantity: Count
+    id: str | UnsetType = UNSET
+    receipt: str | UnsetType = UNSET
+
+
+class WaitlistPromoted(ServerMessage, tag="waitlist.promoted"):
+    """Who waited has got units: held for them as any other reservation."""
+
+    drop: str
+    reservation: Reservation
 
 
 class ErrorMessage(ServerMessage, tag="error"):
@@ -60,7 +97,9 @@ class ErrorMessage(ServerMessage, tag="error"):
     id: str | UnsetType = UNSET
     retry_after_ms: Count | UnsetType = UNSET
     available: Count | UnsetType = UNSET
+    held: Count | UnsetType = UNSET  # by others: some may come back
     opens_at: UnixMs | UnsetType = UNSET
+    receipt: str | UnsetType = UNSET
 
 
 class Pong(ServerMessage, tag="pong"):
@@ -135,16 +174,28 @@ class DropResumed(LogEvent, tag="drop.resumed"):
 
 
 class DropRestocked(LogEvent, tag="drop.restocked"):
-    """There are more units."""
+    """There are more units; with `wave` where they were planned: which of the waves it is, from 1."""
 
     drop_id: str
     stock: Stock
+    wave: Count | UnsetType = UNSET
 
 
 class DropSoldOut(LogEvent, tag="drop.sold_out"):
     """Nothing is available at this moment; held units may come back."""
 
     drop_id: str
+
+
+class DropDrawn(LogEvent, tag="drop.drawn"):
+    """A draw is over: its secret, by which anybody can draw again; the winners' reservations follow."""
+
+    drop_id: str
+    seed: str
+    seed_hash: str
+    entries: Count
+    units: Count
+    chain: str  # the head of the award log at this moment: the entries cannot be rewritten behind it
 
 
 class DropClosed(LogEvent, tag="drop.closed"):
@@ -163,6 +214,7 @@ class StockUpdated(ServerMessage, tag="stock.updated"):
     sold: Count
     quantity: Count
     revision: Count
+    waitlist_length: Count
 
 
 class ViewersUpdated(ServerMessage, tag="viewers.updated"):
@@ -196,11 +248,15 @@ LOG_EVENTS: tuple[type[LogEvent], ...] = (
     DropResumed,
     DropRestocked,
     DropSoldOut,
+    DropDrawn,
     DropClosed,
 )
 SERVER_MESSAGES: tuple[type[ServerMessage], ...] = (
     Welcome,
     ReservationChanged,
+    BundleTaken,
+    WaitlistPlace,
+    WaitlistPromoted,
     ErrorMessage,
     Pong,
     Ok,
@@ -211,7 +267,7 @@ SERVER_MESSAGES: tuple[type[ServerMessage], ...] = (
     OrderUpdated,
 )
 
-ERROR_FIELDS = ("retry_after_ms", "available", "opens_at")
+ERROR_FIELDS = ("retry_after_ms", "available", "held", "opens_at")
 
 
 def error_message(problem: Problem, operation: str | None = None) -> Message:

@@ -68,7 +68,8 @@ class Session:
         if wait > 0:
             return self._flooded(data, wait)
         # Paid off one by one: whoever sends more than twice the rate for long is closed, however evenly they send.
-        self._floods = max(0, self._floods - 1)
+        if self._floods:
+            self._floods -= 1
         try:
             if binary is not self.codec.binary:
                 raise invalid(

@@ -6,7 +6,7 @@ clock. Optional members are absent, not null. A test holds real answers against 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -23,6 +23,7 @@ UnixMs = Annotated[int, Meta(ge=0, le=2**53)]
 
 ShowStatus = Literal["scheduled", "live", "paused", "ended"]
 DropStatus = Literal["scheduled", "countdown", "open", "paused", "closed"]
+DropMode = Literal["fifo", "first_paid", "draw"]
 HoldState = Literal["held", "paying", "sold", "released", "expired"]
 OrderStatus = Literal[
     "confirming", "requires_action", "paid", "fulfilled", "cancelled", "refunded", "partially_refunded"
@@ -62,6 +63,7 @@ class Show(Shape):
     starts_at: UnixMs | UnsetType = UNSET
     started_at: UnixMs | UnsetType = UNSET
     ended_at: UnixMs | UnsetType = UNSET
+    limit_per_viewer: Count | UnsetType = UNSET  # units over all its drops
 
 
 class Stock(Shape):
@@ -73,6 +75,19 @@ class Stock(Shape):
     sold: Count
     quantity: Count
     revision: Count
+    waitlist_length: Count
+
+
+class Wave(Shape):
+    """Units that are added later: by the clock at `at`, or by hand where that is not set; `released_at`: they were.
+
+    One that is planned `after_seconds` of the opening has its `at` once the drop is open.
+    """
+
+    quantity: Count
+    at: UnixMs | UnsetType = UNSET
+    after_seconds: Count | UnsetType = UNSET
+    released_at: UnixMs | UnsetType = UNSET
 
 
 class Drop(Shape):
@@ -91,17 +106,21 @@ class Drop(Shape):
     currency: str
     limit_per_viewer: Count
     hold_seconds: Count
-    mode: Literal["fifo"]
+    mode: DropMode
     waitlist: bool
     waitlist_length: Count
     status: DropStatus
     created_at: UnixMs
+    limit_per_address: Count | UnsetType = UNSET  # units per network address
     options: dict[str, str] | UnsetType = UNSET  # which variant of the product, where there are several
     image: str | UnsetType = UNSET
     opens_at: UnixMs | UnsetType = UNSET
     closes_at: UnixMs | UnsetType = UNSET
     opened_at: UnixMs | UnsetType = UNSET
     closed_at: UnixMs | UnsetType = UNSET
+    waves: list[Wave] | UnsetType = UNSET
+    seed_hash: str | UnsetType = UNSET  # of a draw's seed, SHA-256: told when it opens
+    seed: str | UnsetType = UNSET  # once it is closed
 
 
 class Reservation(Shape):
@@ -115,6 +134,22 @@ class Reservation(Shape):
     unit_price: Count
     currency: str
     expires_at: UnixMs
+
+
+class Waiting(Shape):
+    """A place in a drop's queue, for so many units: 1 is the next, 0 none; in a draw: which entry it is."""
+
+    position: Count
+    length: Count
+    quantity: Count
+
+
+class Place(Shape):
+    """A viewer's own place in the queue of a drop, or entry into its draw."""
+
+    drop: str
+    position: Count
+    quantity: Count
 
 
 class OrderLine(Shape):
@@ -156,5 +191,5 @@ class Snapshot(Shape):
     drops: list[Drop]
     pinned: list[Product]
     reservations: list[Reservation]
-    waitlist: list[dict[str, Any]]
+    waitlist: list[Place]
     viewers: Count

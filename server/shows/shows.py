@@ -1,4 +1,4 @@
-"""Shows: make one, move it through scheduled → live ⇄ paused → ended, pin products, and let it go a day later."""
+"""Shows: make one, move it through scheduled → live ⇄ paused → ended, pin products, and let it go some time later."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgpack
 
 from server import ids
 from server.errors import Code, Problem
+from server.shows.drops import shown
 from server.store import reads
 from server.store.answers import Answer, ask, unpacked
 from server.store.keys import key
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from server.store.redis import Redis
     from server.store.scripts import Scripts
 
-KEPT_AFTER_END_MS = 24 * 3600 * 1000
-TIMES = frozenset({"created_at", "starts_at", "started_at", "ended_at"})
+KEPT_AFTER_END_MS = 24 * 3600 * 1000  # unless the settings say otherwise
+NUMBERS = frozenset({"created_at", "starts_at", "started_at", "ended_at", "limit_per_viewer"})
 HIDDEN = frozenset({"host", "epoch", "offset", "log_length", "pinned"})
 
 View = dict[str, Any]
@@ -29,10 +30,20 @@ RECOUNT_LIMIT = 250  # viewers taken out in one script: a millisecond of Redis
 class Shows:
     """The door to shows. Moves raise `wrong-state` with the state in the sentence, `not-found` where there is none."""
 
-    def __init__(self, client: Redis, scripts: Scripts, log_length: int) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        scripts: Scripts,
+        log_length: int,
+        *,
+        keep_ms: int = KEPT_AFTER_END_MS,
+        skip_absent: bool = False,
+    ) -> None:
         self._client = client
         self._scripts = scripts
         self._log_length = log_length
+        self._keep_ms = keep_ms
+        self._skip = int(skip_absent)  # whether a draw that the show's end brings passes over who is not here
 
     async def create(self, show: str, host: str, terms: View) -> View:
         """Make a scheduled show under the given id; repeating returns the show that is there."""
@@ -58,7 +69,8 @@ class Shows:
 
     async def move(self, show: str, verb: str) -> View:
         """Apply `start`, `pause`, `resume` or `end`; each is one script that also writes its event."""
-        answer = await ask(self._scripts, f"show_{verb}", {"show": show})
+        skip = {"skip": self._skip} if verb == "end" else {}
+        answer = await ask(self._scripts, f"show_{verb}", {"show": show}, **skip)
         view: View = _moved(answer, show, verb)["show"]
         return view
 
@@ -78,7 +90,7 @@ class Shows:
     async def listed(self, after: str | None, limit: int) -> tuple[list[tuple[View, str]], str | None]:
         """Return shows with their hosts, newest first, behind the show `after`, and the last one of a full page.
 
-        Shows whose keys are gone (a day after their end) are dropped from the list on the way.
+        Shows whose keys are gone (some time after their end) are dropped from the list on the way.
         """
         rows = await reads.newest(self._client, key("shows"), after, limit, "listing shows")
         with reaching("reading the shows"):
@@ -102,8 +114,8 @@ class Shows:
         return status in {None, b"ended"}
 
     async def retire(self, show: str) -> bool:
-        """Let an ended show's keys expire a day from now once nothing in it can change; say whether that is done."""
-        answer = await ask(self._scripts, "show_retire", {"show": show}, keep_ms=KEPT_AFTER_END_MS)
+        """Let an ended show's keys expire after a while once nothing in it can change; say whether that is done."""
+        answer = await ask(self._scripts, "show_retire", {"show": show}, keep_ms=self._keep_ms)
         done: bool = answer["outcome"] in {"retired", "gone"}
         if done:
             with reaching("retiring the show"):
@@ -125,7 +137,9 @@ class Shows:
                 pipe.pfcount(key("audience", show=show))
                 pipe.pfcount(key("buyers", show=show))
                 pipe.hget(key("show", show=show), "currency")
-                raw, audience, buyers, currency = await pipe.execute()
+                pipe.hgetall(key("drops", show=show))
+                pipe.hgetall(key("stock", show=show))
+                raw, audience, buyers, currency, drops, stock = await pipe.execute()
         counted = {name.decode(): int(value) for name, value in raw.items()}
         return {
             "viewers": counted.get("viewers", 0),
@@ -136,7 +150,7 @@ class Shows:
             "currency": currency.decode(),
             "conversion": round(min(1.0, buyers / audience), 4) if audience else 0.0,
             "unmet_demand": counted.get("unmet_demand", 0),
-            "waitlist": 0,
+            "waitlist": sum(shown(terms, stock[drop])["waitlist_length"] for drop, terms in drops.items()),
         }
 
     async def pinned(self, show: str) -> list[View]:
@@ -154,7 +168,7 @@ def unknown(show: str) -> Problem:
 def _view(fields: dict[bytes, bytes]) -> View:
     named = {name.decode(): value for name, value in fields.items()}
     return {
-        name: int(value) if name in TIMES else value.decode()
+        name: int(value) if name in NUMBERS else value.decode()
         for name, value in named.items()
         if name not in HIDDEN
     }

@@ -20,6 +20,12 @@ def unpacked(raw: bytes) -> Any:
 
 
 async def ask(scripts: Scripts, name: str, ids: Mapping[str, str], /, **args: Any) -> Answer:
-    """Run a script and return its answer as a map. Errors are those of `Scripts.run`."""
+    """Run a script and return its answer as a map. Errors are those of `Scripts.run`.
+
+    An answer that says which numbers are still to be told (`owed`) is from a script that changed a show's stock:
+    `scripts.changed` hears of it.
+    """
     answer: Answer = unpacked(await scripts.run(name, ids, **args))
+    if "owed" in answer and scripts.changed is not None:
+        scripts.changed(ids["show"], answer["owed"])
     return answer

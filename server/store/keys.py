@@ -43,39 +43,85 @@ KEYS: dict[str, Key] = {
     "drops": Key(
         "ld:{{{show}}}:drops", "hash", "shows", Lifetime.SHOW, "drop -> its terms and status, a map"
     ),
+    "numbers": Key(
+        "ld:{{{show}}}:numbers",
+        "hash",
+        "shows",
+        Lifetime.SHOW,
+        "number -> drop: what holds and places call theirs",
+    ),
     "stock": Key(
         "ld:{{{show}}}:stock",
         "hash",
         "inventory",
         Lifetime.SHOW,
-        "drop -> [available, held, sold, quantity, revision, sold_out_at]",
+        "drop -> [available, held, sold, quantity, revision, sold_out_at, told_at, owed, awards, chain, waiting, "
+        "joined, backlog, gone_at]",
     ),
     "holds": Key(
         "ld:{{{show}}}:holds",
         "hash",
         "inventory",
         Lifetime.SHOW,
-        "reservation -> [drop, viewer, quantity, state, unit_price, expires_at, order]",
+        "reservation's own part -> [number, viewer, quantity, state, unit_price, expires_at, rank, order?, deadline?, "
+        "address?]",
     ),
-    "taken": Key(
-        "ld:{{{show}}}:taken",
+    "mine": Key(
+        "ld:{{{show}}}:mine",
         "hash",
         "inventory",
         Lifetime.SHOW,
-        "drop and viewer -> units held, paying or sold",
-    ),
-    "mine": Key(
-        "ld:{{{show}}}:mine", "hash", "inventory", Lifetime.SHOW, "viewer -> their reservations, newest last"
+        "viewer -> [number, quantity, reservation, …]; what was let go with no units, a place in a queue with its "
+        "number below zero",
     ),
     "expiry": Key(
-        "ld:{{{show}}}:expiry", "zset", "inventory", Lifetime.SHOW, "reservation by the time it lapses, ms"
+        "ld:{{{show}}}:expiry",
+        "zset",
+        "inventory",
+        Lifetime.SHOW,
+        "reservations of one step, a space between two, by the time they lapse, ms",
+    ),
+    "waitlist": Key(
+        "ld:{{{show}}}:waitlist",
+        "zset",
+        "inventory",
+        Lifetime.SHOW,
+        "'<number> <viewer>' by number · 2^40 + who came when, or what the draw's seed makes of the entry",
+    ),
+    "waiting": Key(
+        "ld:{{{show}}}:waiting",
+        "hash",
+        "inventory",
+        Lifetime.SHOW,
+        "'<number> <viewer>' -> [reservation to be, quantity, joined_at, times served, address, nth]",
+    ),
+    "addresses": Key(
+        "ld:{{{show}}}:addresses",
+        "hash",
+        "inventory",
+        Lifetime.SHOW,
+        "'<number> <address>' -> units held, paying or sold, where addresses are limited",
+    ),
+    "seeds": Key(
+        "ld:{{{show}}}:seeds",
+        "hash",
+        "inventory",
+        Lifetime.SHOW,
+        "drop -> the seed of its draw, secret until it closes",
+    ),
+    "awards": Key(
+        "ld:{{{show}}}:awards",
+        "stream",
+        "inventory",
+        Lifetime.SHOW,
+        "who got units or entered a draw, field n: [kind, number, at, first, reservations, units], chained by SHA-1",
     ),
     "due": Key(
         "ld:{{{show}}}:due",
         "zset",
         "shows",
         Lifetime.SHOW,
-        "'open <drop>' and 'close <drop>' by their time, ms",
+        "'open <drop>', 'close <drop>', 'wave <drop>', 'flush <drop>', 'promote <drop>' by their time, ms",
     ),
     "orders": Key(
         "ld:{{{show}}}:orders", "hash", "checkout", Lifetime.SHOW, "order -> its unfinished checkout, a map"

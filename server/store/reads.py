@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from server.store.redis import reaching
+from server.store.redis import meaning, reaching
 
 if TYPE_CHECKING:
+    from server.errors import Problem
     from server.store.redis import Redis
 
 StreamRow = tuple[bytes, dict[bytes, bytes]]
@@ -32,17 +33,18 @@ async def several(client: Redis, name: str, of: list[str], what: str) -> list[by
 
 async def several_of_each(
     client: Redis, names: list[str], of: list[str], what: str
-) -> list[list[bytes | None]]:
+) -> list[list[bytes | None] | Problem]:
     """Return the same fields of many hashes; one round trip for all.
 
-    One that cannot be read (a bug, a foreign write) counts as gone: whoever then works on it alone meets the error.
+    One that the store cannot tell of now, as where a node of a cluster is away, is the `unavailable` Problem. One that
+    cannot be read (a bug, a foreign write) counts as gone: whoever then works on it alone meets the error.
     """
     with reaching(what):
         async with client.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.hmget(name, of)
             found: list[Any] = await pipe.execute(raise_on_error=False) if names else []
-    return [[None] * len(of) if isinstance(row, Exception) else row for row in found]
+    return [(meaning(row, what) or [None] * len(of)) if isinstance(row, Exception) else row for row in found]
 
 
 async def members(client: Redis, name: str, what: str) -> list[str]:
@@ -96,6 +98,18 @@ async def stream_after(client: Redis, name: str, offset: int, limit: int, what: 
     """Return up to `limit` entries of a stream after the id `<offset>-0`, oldest first."""
     with reaching(what):
         found: Any = await client.xrange(name, min=f"({offset}-0", count=limit)
+    return cast("list[StreamRow]", found)
+
+
+async def stream_behind(  # noqa: PLR0913  a piece of a stream is its two ends and its size
+    client: Redis, name: str, last: str, limit: int, what: str, *, upto: str = "+"
+) -> list[StreamRow]:
+    """Return up to `limit` entries of a stream behind the id `last`, or from its first on, oldest first.
+
+    None that came behind the id `upto`.
+    """
+    with reaching(what):
+        found: Any = await client.xrange(name, min=f"({last}" if last else "-", max=upto, count=limit)
     return cast("list[StreamRow]", found)
 
 

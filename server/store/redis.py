@@ -21,6 +21,8 @@ from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from server.errors import Problem, unavailable
+from server.store.cluster import Cluster
+from server.store.slots import seeds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +41,8 @@ __all__ = [
     "require_supported",
 ]
 
-POOL_CONNECTIONS = 64  # per client; whoever comes when all are busy waits
+DEFAULT_HOST, DEFAULT_PORT = "localhost", 6379
+POOL_CONNECTIONS = 64  # per client, on a cluster per node; whoever comes when all are busy waits
 POOL_WAIT_SECONDS = 2.0  # and after this long gets `unavailable`
 ANSWER_SECONDS = 5.0  # a command without an answer for so long has an unknown outcome
 CONNECT_SECONDS = 3.0
@@ -74,7 +77,8 @@ class UnsupportedServerError(Exception):
 def connect(url: str) -> Redis:
     """Return the client for reads and mutations at a redis://, rediss:// or unix:// URL.
 
-    It connects on first use. Answers are bytes; no command is ever sent twice. Close it with `aclose()`.
+    With the option `cluster=true` the URL names one or more nodes of a cluster (`redis://one:6379,two:6379?…`).
+    It connects on first use. Answers are bytes; no command is ever carried out twice. Close it with `aclose()`.
     Raises ValueError on a bad URL.
     """
     return _client(url, socket_timeout=ANSWER_SECONDS)
@@ -91,12 +95,32 @@ def connect_subscriber(url: str) -> Redis:
 
 
 def _client(url: str, **settings: Any) -> Redis:
+    nodes = seeds(url)
+    if nodes is None:
+        return _plain(_options(url), settings)
+    options = _options(nodes[0])
+
+    def node(host: str, port: int) -> Redis:
+        return _plain({**options, "host": host, "port": port}, settings)
+
+    return Cluster([_address(_options(each)) for each in nodes], node)
+
+
+def _options(url: str) -> dict[str, Any]:
     options: dict[str, Any] = dict(parse_url(url))
     refused = sorted(REFUSED_OPTIONS & options.keys())
     if refused:
         raise ValueError(
             f"The Redis URL sets {', '.join(refused)}; answers are bytes and nothing is ever sent twice"
         )
+    return options
+
+
+def _address(options: dict[str, Any]) -> tuple[str, int]:
+    return options.get("host", DEFAULT_HOST), options.get("port", DEFAULT_PORT)
+
+
+def _plain(options: dict[str, Any], settings: dict[str, Any]) -> Redis:
     defaults = {
         "max_connections": POOL_CONNECTIONS,
         "timeout": POOL_WAIT_SECONDS,
@@ -171,17 +195,43 @@ async def require_supported(client: Redis) -> None:
     """Return if the server can be trusted with stock, else raise UnsupportedServerError with what to change.
 
     Needs Redis ≥ 7.0 or Valkey ≥ 7.2 (sharded channels, one clock per script) and the `noeviction` policy,
-    because an evicted key is a lost order. Raises the `unavailable` Problem where the server cannot be asked.
+    because an evicted key is a lost order. Of a cluster every node is asked that can be, for those that are away must
+    not keep the others' shows from being sold. Raises the `unavailable` Problem where nobody can be asked.
     """
+    clustered = isinstance(client, Cluster)
     with reaching("asking the store for its version"):
-        told: dict[str, Any] = {**await client.info("server"), **await client.info("memory")}
-    refusal = unfit(told)
-    if refusal:
-        raise UnsupportedServerError(refusal)
+        answers = [await _described(node) for node in await _nodes(client)]
+        told = [answer for answer in answers if not isinstance(answer, Exception)]
+        if not told:
+            raise next(answer for answer in answers if isinstance(answer, Exception))
+    for each in told:
+        refusal = unfit(each, clustered=clustered)
+        if refusal:
+            raise UnsupportedServerError(refusal)
 
 
-def unfit(told: Mapping[str, Any]) -> str | None:
-    """Return why a server that tells this in its INFO cannot be used, or None if it can."""
+async def _nodes(client: Redis) -> list[Redis]:
+    try:
+        return await client.nodes() if isinstance(client, Cluster) else [client]
+    except exceptions.ResponseError as error:
+        raise UnsupportedServerError(
+            f"The Redis URL says cluster=true, and the server does not tell its slots: {error}"
+        ) from error
+
+
+async def _described(node: Redis) -> dict[str, Any] | Exception:
+    """Return a node's INFO, or why it cannot be asked."""
+    told: dict[str, Any] = {}
+    try:
+        for section in ("server", "memory", "cluster"):
+            told |= await node.info(section)
+    except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
+        return error
+    return told
+
+
+def unfit(told: Mapping[str, Any], *, clustered: bool = False) -> str | None:
+    """Return why a server that tells this in its INFO cannot be used, as one of a cluster or alone; None if it can."""
     valkey = told.get("valkey_version")
     product, minimum = ("Valkey", VALKEY_MINIMUM) if valkey else ("Redis", REDIS_MINIMUM)
     version = str(valkey or told.get("redis_version", "0"))
@@ -194,6 +244,8 @@ def unfit(told: Mapping[str, Any]) -> str | None:
             f"{product} has the maxmemory-policy {policy} and may throw stock and holds away; "
             f"change it: CONFIG SET maxmemory-policy {POLICY}"
         )
+    if told.get("cluster_enabled") and not clustered:
+        return f"{product} is a node of a cluster; say so in the Redis URL: add cluster=true to its options"
     return None
 
 

@@ -16,7 +16,7 @@ from server.store.lua import Script, ScriptError, Slot, load, lua_folder
 from server.store.redis import reaching
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from redis.asyncio import Redis
@@ -30,6 +30,8 @@ class Scripts:
     def __init__(self, client: Redis, folder: Path | None = None) -> None:
         self._client = client
         self._scripts = load(folder or lua_folder())
+        # Told after a script that changed a show's stock: the show, and the drops whose numbers are still to be told.
+        self.changed: Callable[[str, list[str]], None] | None = None
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all scripts, sorted."""

@@ -24,6 +24,7 @@ Push = tuple[bytes, bytes, bytes]
 """(`smessage`, channel, data), or (`ssubscribe` or `sunsubscribe`, channel, and a number)."""
 
 WHAT = "listening"
+SIGN = b"pong"  # how a server that is subscribed to answers a PING; in RESP3 it is as usual
 
 
 class Subscription:
@@ -55,21 +56,25 @@ class Subscription:
 
     async def hear(self, *channels: bytes) -> None:
         """Ask for channels; each is heard from its confirmation on, which comes through `read`, also when repeated."""
-        await self._send("SSUBSCRIBE", channels)
+        if channels:  # none would be an error
+            await self._send("SSUBSCRIBE", *channels)
 
     async def leave(self, *channels: bytes) -> None:
         """Ask to hear channels no longer; messages that are under way still come."""
-        await self._send("SUNSUBSCRIBE", channels)
+        if channels:  # none would be all
+            await self._send("SUNSUBSCRIBE", *channels)
 
-    async def _send(self, command: str, channels: tuple[bytes, ...]) -> None:
-        if not channels:  # which Redis would take for all
-            return
+    async def ask_for_sign(self) -> None:
+        """Ask for a sign of life, which comes through `read`."""
+        await self._send("PING")
+
+    async def _send(self, *command: str | bytes) -> None:
         connection = self._connection
         # Sending on a lost connection would make a new one, which hears these channels and no other.
         if connection is None or not connection.is_connected:
             raise unavailable(f"{WHAT}: the connection to the store is lost")
         with reaching(WHAT):
-            await connection.send_command(command, *channels, check_health=False)
+            await connection.send_command(*command, check_health=False)
 
     async def read(self) -> Push:
         """Return what comes next: waits without limit, and not at all for what has been received already.
@@ -81,3 +86,8 @@ class Subscription:
             timeout=math.inf, disconnect_on_error=False, push_request=True
         )
         return cast("Push", push)
+
+
+def is_sign(push: Push) -> bool:
+    """Whether what was read is a sign of life, and no more."""
+    return push[0] == SIGN or not isinstance(push, list | tuple)

@@ -20,6 +20,7 @@ export class CheckoutSheet {
   #order = null;
   #follows = new Set();
   #asksFor = []; // the reservations that the form has shown last
+  #items = null; // what is bought without being held first: drop and quantity
 
   /**
    * @param {import("./livedrop.js").LiveDrop} live @param {import("./show.js").ShowState} state
@@ -39,8 +40,14 @@ export class CheckoutSheet {
     this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.dialog.close());
   }
 
-  /** Show the sheet for what is held now. */
-  open() {
+  /** Show the sheet for units of a drop that holds nothing: who pays first gets them. */
+  buy({ id: drop, sku, title, unit_price }, quantity) {
+    this.open([{ drop, sku, title, quantity, unit_price, expires_at: Infinity }]);
+  }
+
+  /** Show the sheet for what is held now, or for these units. */
+  open(items = null) {
+    if (this.#step === "form" || this.#step === "done") this.#items = items;
     if (this.#step !== "paying" && this.#step !== "unknown") this.#go("form");
     this.#say("");
     if (!this.dialog.open) this.dialog.showModal();
@@ -89,6 +96,7 @@ export class CheckoutSheet {
   }
 
   #held() {
+    if (this.#items) return this.#items;
     return this.#state.held.filter(({ expires_at: at }) => at > this.#live.now());
   }
 
@@ -100,7 +108,8 @@ export class CheckoutSheet {
     fill(byId("checkout-lines"), held, (one) => this.#line(one));
     setText(byId("checkout-total"), this.#state.price(total));
     const left = Math.min(...held.map(({ expires_at: at }) => at)) - this.#live.now();
-    setText(byId("checkout-left"), this.#step === "form" ? `Pay within ${countdown(left)}` : "");
+    const timed = this.#step === "form" && Number.isFinite(left);
+    setText(byId("checkout-left"), timed ? `Pay within ${countdown(left)}` : "");
     byId("checkout-left").classList.toggle("urgent", left < URGENT_MS);
     setText(byId("pay-ok-amount"), this.#state.price(total));
     for (const id of ["pay-ok", "pay-declined", "email"]) byId(id).disabled = this.#step !== "form";
@@ -119,6 +128,7 @@ export class CheckoutSheet {
 
   /** The reservations of the payment under way, whatever their clock says meanwhile. */
   #asked() {
+    if (this.#items) return this.#items;
     const ids = new Set(this.#live.pendingCheckout?.reservations);
     return [...this.#state.mine.values()].filter(({ id }) => ids.has(id));
   }
@@ -139,8 +149,9 @@ export class CheckoutSheet {
     const email = byId("email");
     if (held.length === 0 || this.#step !== "form") return;
     if (!email.reportValidity()) return;
+    const units = this.#items?.map(({ drop, quantity }) => ({ drop, quantity }));
     this.#ask({
-      reservations: held.map(({ id }) => id),
+      ...(units ? { items: units } : { reservations: held.map(({ id }) => id) }),
       payment,
       ...(email.value && { email: email.value }),
       expected_total: sumOf(held),

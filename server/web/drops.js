@@ -8,7 +8,9 @@ import { countdown, DROP_WORDS, nameOf } from "./words.js";
 /**
  * @typedef {{state: import("./show.js").ShowState, now: number, connection: string,
  *   asking: Set<string>}} Page what every card needs to know
- * @typedef {{take: (drop: object, quantity: number) => void, pay: () => void, release: (drop: object) => void}} Acts
+ * @typedef {{take: (drop: object, quantity: number) => void, pay: () => void, release: (drop: object) => void,
+ *   join: (drop: object, quantity: number) => void, leave: (drop: object) => void,
+ *   buy: (drop: object, quantity: number) => void}} Acts
  */
 
 export class DropCard {
@@ -43,7 +45,12 @@ export class DropCard {
       type: "button",
       onclick: () => acts.release(this.#drop),
     });
-    this.own = make("div", { class: "own" }, this.more, this.release);
+    this.leave = make(
+      "button",
+      { class: "leave quiet", type: "button", onclick: () => acts.leave(this.#drop) },
+      "Leave the line",
+    );
+    this.own = make("div", { class: "own" }, this.more, this.release, this.leave);
     this.element = this.#build(drop);
   }
 
@@ -66,9 +73,12 @@ export class DropCard {
     this.#updateQuantity(state, offer);
     const held = state.own(drop.id, "held").reduce((sum, { quantity }) => sum + quantity, 0);
     setText(this.release, held > 1 ? "Give them back" : "Give it back");
-    this.more.hidden = drop.status !== "open" || this.#takable === 0;
-    if (held === 0 && this.own.contains(document.activeElement)) this.take.focus();
-    this.own.hidden = held === 0;
+    this.more.hidden = held === 0 || drop.status !== "open" || this.#takable === 0;
+    this.release.hidden = held === 0;
+    this.leave.hidden = offer.kind !== "waiting";
+    const nothing = held === 0 && this.leave.hidden;
+    if (nothing && this.own.contains(document.activeElement)) this.take.focus();
+    this.own.hidden = nothing;
   }
 
   #build(drop) {
@@ -109,6 +119,8 @@ export class DropCard {
 
   #pressed() {
     if (this.#act === "take") this.#acts.take(this.#drop, this.#quantity);
+    if (this.#act === "join") this.#acts.join(this.#drop, this.#quantity);
+    if (this.#act === "buy") this.#acts.buy(this.#drop, this.#quantity);
     if (this.#act === "pay") this.#acts.pay();
   }
 

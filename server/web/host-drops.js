@@ -49,7 +49,7 @@ export class HostDrop {
     this.badge.dataset.status = drop.status === "open" && drop.available === 0 ? "sold-out" : drop.status;
     setText(this.badge, badgeWords(drop, now));
     setText(this.price, state.price(drop.unit_price));
-    setText(this.terms, `${drop.sku} · ${drop.limit_per_viewer} per viewer · ${drop.hold_seconds} s to pay`);
+    setText(this.terms, termsWords(drop));
     this.stock.update(drop);
     const shown = SHOWN[drop.status] ?? [];
     for (const [move, button] of this.#buttons) {
@@ -138,6 +138,14 @@ export class HostDrop {
     const verb = move.split("-")[0];
     this.#acts.pressed(button, () => this.#acts.move(this.#drop, verb, content));
   }
+}
+
+function termsWords(drop) {
+  const words = [drop.sku, `${drop.limit_per_viewer} per viewer`, `${drop.hold_seconds} s to pay`];
+  if (drop.mode === "draw") words.push(drop.status === "closed" ? "drawn" : `${drop.waitlist_length} in the draw`);
+  else if (drop.waitlist_length > 0) words.push(`${drop.waitlist_length} in line`);
+  if (drop.mode === "first_paid") words.push("who pays first");
+  return words.join(" · ");
 }
 
 function badgeWords(drop, now) {

@@ -160,6 +160,7 @@ export class Products {
       unit_price: price,
       limit_per_viewer: limit,
       hold_seconds: hold,
+      mode,
     } = this.form.elements;
     const amount = minorUnits(price.value, this.#state.show.currency);
     price.setCustomValidity(
@@ -177,6 +178,7 @@ export class Products {
       unit_price: amount,
       limit_per_viewer: limit.valueAsNumber,
       hold_seconds: hold.valueAsNumber,
+      mode: mode.value,
     };
     await this.#acts.prepare(terms).then(
       () => (this.form.hidden = true),

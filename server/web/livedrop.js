@@ -6,8 +6,7 @@
  * a checkout keeps its Idempotency-Key until its answer is known, across reloads too.
  *
  *     const live = new LiveDrop({ show, token });
- *     live.addEventListener("message", ({ detail }) => …);       // every message of the protocol
- *     live.addEventListener("drop.opened", ({ detail }) => …);   // or those of one type
+ *     live.addEventListener("message", ({ detail }) => …);       // every message; or "drop.opened", or any other type
  *     live.addEventListener("connection", ({ detail }) => …);    // see Connection
  *     live.connect();
  *     const reservation = await live.reserve(drop.id, 1);
@@ -15,8 +14,7 @@
  *
  * @typedef {{state: "connecting"|"live"|"waiting"|"ended", code?: number, reason?: string, retry_at?: number,
  *   slot?: boolean}} Connection
- *   `waiting` comes back by itself at `retry_at` (this computer's clock, Unix ms; `slot`: a time that the server gave);
- *   `ended` never does.
+ *   `waiting` comes back at `retry_at` (this computer's clock, Unix ms; `slot`: given by the server), `ended` never.
  */
 
 const SUBPROTOCOL = "livedrop.v1.json";
@@ -138,6 +136,16 @@ export class LiveDrop extends EventTarget {
   /** Give a reservation back. @param {string} reservation @returns {Promise<object>} the released reservation */
   release(reservation) {
     return this.#operate({ type: "release", reservation });
+  }
+
+  /** Wait for units, or enter a draw. @param {string} drop @returns {Promise<object>} `{position, length, quantity}` */
+  join(drop, quantity = 1) {
+    return this.#operate({ type: "waitlist.join", drop, quantity });
+  }
+
+  /** Give the place up. @param {string} drop @returns {Promise<object>} with position 0 */
+  leave(drop) {
+    return this.#operate({ type: "waitlist.leave", drop });
   }
 
   /** Hand over a fresh token before the old one expires. @param {string} token */
@@ -264,7 +272,8 @@ export class LiveDrop extends EventTarget {
     else if (message.offset !== undefined && !this.#inOrder(message)) return;
     this.#emit("message", message);
     this.#emit(message.type, message);
-    if (message.type === "reservation") this.#settle(message.id, { value: message.reservation });
+    const value = { reservation: message.reservation, waitlist: message }[message.type];
+    if (value) this.#settle(message.id, { value });
     if (message.type === "error" && this.#operations.has(message.id)) this.#refused(message);
   }
 

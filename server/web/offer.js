@@ -1,7 +1,7 @@
 /**
  * What a drop is to one viewer at one moment: the words on its button, and what pressing it does. Pure.
  *
- * @typedef {{kind: string, label: string, hint: string, act: "take" | "pay" | null}} Offer
+ * @typedef {{kind: string, label: string, hint: string, act: "take" | "pay" | "join" | "buy" | null}} Offer
  *   `kind` is for styling and tests; `act` is null where the button is not to be pressed
  */
 
@@ -59,7 +59,7 @@ function notHeldOffer(drop, state, now, page) {
       ? offer("countdown", `Opens in ${countdown(left)}`, limitWords(drop))
       : offer("countdown", "Opening…");
   }
-  return soldOutOffer(drop, state) ?? onSaleOffer(drop, state, page);
+  return soldOutOffer(drop, state) ?? haltedOffer(drop, state, page) ?? onSaleOffer(drop, state, page);
 }
 
 function scheduledOffer(drop, now) {
@@ -75,25 +75,44 @@ function soldOutOffer(drop, state) {
   if (bought > 0 && allowance(drop, state) === 0)
     return offer("bought", "It is yours", `${bought} bought – the limit per person`);
   if (allowance(drop, state) === 0) return offer("limit", "Limit reached", limitWords(drop));
+  if (drop.mode === "draw") return null;
+  const place = state.places.get(drop.id);
+  if (place) return offer("waiting", `You are number ${place.position} in line`, "what comes back is yours in turn");
   if (drop.available > 0) return null;
+  if (drop.held > 0 && drop.waitlist) return offer("all-held", "All on hold", "join the line for what comes back", "join");
   if (drop.held > 0) return offer("all-held", "All on hold", "what is not paid comes back");
   return missedOffer(drop, state) ?? offer("sold-out", "Sold out");
 }
 
-function onSaleOffer(drop, state, page) {
+/** The reasons for which nothing can be had just now. */
+function haltedOffer(drop, state, page) {
   if (drop.status === "paused") return offer("paused", "Paused", "goes on in a moment");
   if (state.show?.status === "paused") return offer("paused", "The show is paused", "goes on in a moment");
   if (state.show?.status === "scheduled") return offer("scheduled", "The show has not started");
   if (page.connection === "ended")
     return offer("offline", "Not connected", "reload the page, or ask for a new link");
+  return null;
+}
+
+function onSaleOffer(drop, state, page) {
+  if (drop.mode === "draw") return drawOffer(drop, state);
   const again = state.own(drop.id, "sold").length > 0;
   const limit = again ? `${allowance(drop, state)} more for you` : limitWords(drop);
   const hint = page.connection === "live" ? limit : "asks as soon as you are connected again";
+  if (drop.mode === "first_paid") return offer("open", "Buy now", "yours once it is paid: nothing is held", "buy");
   return offer("open", again ? "Take another" : "Take it", hint, "take");
+}
+
+function drawOffer(drop, state) {
+  const entries = drop.waitlist_length === 1 ? "1 entry" : `${drop.waitlist_length} entries`;
+  return state.places.has(drop.id)
+    ? offer("waiting", "You are in the draw", `${entries} for ${drop.available}`)
+    : offer("open", "Enter the draw", `${entries} for ${drop.available}`, "join");
 }
 
 function closedOffer(drop, state, label) {
   if (state.own(drop.id, "sold").length > 0) return offer("bought", "It is yours", label.toLowerCase());
+  if (drop.mode === "draw" && state.places.has(drop.id)) return offer("missed", "Not drawn", "others were drawn");
   return missedOffer(drop, state) ?? offer("closed", label);
 }
 

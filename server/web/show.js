@@ -4,7 +4,7 @@
 
 import { money } from "./money.js";
 
-const STOCK = ["available", "held", "sold", "quantity", "revision"];
+const STOCK = ["available", "held", "sold", "quantity", "revision", "waitlist_length"];
 /** A drop in one of these states is what the show is about right now. */
 const ON_STAGE = new Set(["countdown", "open", "paused"]);
 
@@ -40,6 +40,8 @@ export class ShowState {
     this.mine = new Map();
     /** @type {Map<string, string>} drop id -> why this viewer got none: `lapsed` or `out-of-stock` */
     this.missed = new Map();
+    /** @type {Map<string, {position: number}>} drop id -> this viewer's place in its queue, or entry into its draw */
+    this.places = new Map();
     /** @type {Set<string>} drop ids of which the server said that this viewer has as many as allowed */
     this.capped = new Set();
     /** @type {Map<string, object>} this viewer's orders by id */
@@ -54,6 +56,7 @@ export class ShowState {
     else if (type === "viewers.updated") this.viewers = message.count;
     else if (type === "product.pinned") this.pinned = message.products ?? [];
     else if (type === "reservation") this.putReservation(message.reservation);
+    else if (type === "waitlist") this.#putPlace(message);
     else if (type === "order.updated") this.putOrder(message.order);
     else if (type === "stock.updated") this.#putStock(message.drop_id, message);
     else if (type.startsWith("drop.")) this.#dropEvent(message);
@@ -79,6 +82,7 @@ export class ShowState {
     }
     this.mine.set(id, reservation);
     this.missed.delete(drop);
+    if (state === "held") this.places.delete(drop); // where more is to come, the place follows by itself
   }
 
   /** Put an order; the reservations that it paid count as sold from now on. */
@@ -126,8 +130,10 @@ export class ShowState {
     return pictures.find(Boolean);
   }
 
-  #welcome({ snapshot, reservations, server_time_at: now }) {
+  #welcome({ snapshot, reservations, waitlist, server_time_at: now }) {
     this.#replaceMine(snapshot?.reservations ?? reservations ?? [], now);
+    this.places.clear();
+    for (const place of snapshot?.waitlist ?? waitlist ?? []) this.#putPlace(place);
     if (!snapshot) return;
     this.show = snapshot.show;
     this.viewers = snapshot.viewers ?? 0;
@@ -153,6 +159,12 @@ export class ShowState {
     if (type in DROP_STATUS) known.status = DROP_STATUS[type];
     if (opensAt !== undefined) known.opens_at = opensAt;
     if (stock) this.#putStock(id, stock);
+  }
+
+  /** Put a place in a queue as the server tells it; 0 is none. */
+  #putPlace({ drop, position, quantity }) {
+    if (position > 0) this.places.set(drop, { position, quantity });
+    else this.places.delete(drop);
   }
 
   #putStock(id, stock) {

@@ -23,18 +23,29 @@ const cards = new Map();
 const asking = new Set();
 let painting = false;
 
-const acts = { take, pay: () => sheet.open(), release };
+const acts = { take, pay: () => sheet.open(), buy: (drop, quantity) => sheet.buy(drop, quantity), release, join, leave };
 
 async function take(drop, quantity) {
+  await ask(drop, async () => {
+    await live.reserve(drop.id, quantity);
+    notice("Taken: yours once you have paid.", "good");
+  });
+}
+
+async function join(drop, quantity) {
+  await ask(drop, () => live.join(drop.id, quantity));
+}
+
+async function leave(drop) {
+  await ask(drop, () => live.leave(drop.id));
+}
+
+/** Ask the server for something about a drop, one thing at a time. */
+async function ask(drop, operation) {
   if (asking.has(drop.id)) return;
   asking.add(drop.id);
   paintSoon();
-  try {
-    await live.reserve(drop.id, quantity);
-    notice("Taken: yours once you have paid.", "good");
-  } catch (error) {
-    refused(drop, error);
-  }
+  await operation().catch((error) => refused(drop, error));
   asking.delete(drop.id);
   paintSoon();
 }
@@ -62,6 +73,7 @@ function announce(message) {
   if (message.type === "drop.countdown") notice(`Opening soon: ${title}`);
   if (message.type === "drop.opened") notice(`Open now: ${title}`, "good");
   if (message.type === "drop.restocked") notice(`More of it: ${title}`, "good");
+  if (message.type === "waitlist.promoted") notice("Your turn: it is yours once you have paid.", "good");
   // An open sheet says it itself.
   if (message.type === "reservation" && message.reservation.state === "expired" && !sheet.dialog.open)
     notice("Your time ran out, and it went back to the others.", "bad");

@@ -1,4 +1,4 @@
-"""Do the books balance? Stock, holds and ledger of every drop, compared; live shows are read until they stand still.
+"""Do the books balance? Stock, holds, queues, award log and ledger of every drop; live shows are read until they stand.
 
 An order between its sale and its ledger row is in flight: it explains a difference of exactly its units, for the
 moment that it takes. What does not go away within a few looks is a difference.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from server.inventory.books import DropBooks, read_books
+from server.inventory.books import read_books
 
 if TYPE_CHECKING:
+    from server.inventory.records import DropBooks
     from server.orders.orders import Orders
     from server.store.redis import Redis
 

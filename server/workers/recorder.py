@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from server.store.redis import Redis
 
 PAUSE_SECONDS = 1.0
-TERMS = ("limit_per_viewer", "hold_seconds", "mode", "waitlist")
+# What the ledger keeps of a drop's terms, where it has them: also what a draw can be checked with once Redis is gone.
+TERMS = ("limit_per_viewer", "hold_seconds", "mode", "waitlist", "waves", "seed_hash", "seed")
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +95,7 @@ def _row(view: dict[str, Any], offset: int) -> dict[str, Any]:
         "unit_price": view["unit_price"],
         "currency": view["currency"],
         "status": view["status"],
-        "terms": {name: view[name] for name in TERMS},
+        "terms": {name: view[name] for name in TERMS if name in view},
         "created_at": view["created_at"],
         "updated_at": view.get("closed_at", view.get("opened_at", view["created_at"])),
         "opened_at": view.get("opened_at"),

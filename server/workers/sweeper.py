@@ -14,7 +14,6 @@ import structlog
 from server import metrics
 from server.clock import monotonic
 from server.errors import Problem
-from server.inventory.holds import SWEEP_LIMIT
 from server.store import reads
 from server.store.keys import key
 
@@ -33,6 +32,9 @@ RESUME_SECONDS = 1.0
 RETIRE_SECONDS = 10.0
 RECOUNT_SECONDS = 5.0
 AT_ONCE = 8  # shows looked after at the same time: one whose provider hangs delays no other
+MOST_ROUNDS = (
+    20  # looks for due moves of one show in a turn: a long queue is served in steps, and others wait too
+)
 
 log = structlog.get_logger(__name__)
 
@@ -88,14 +90,17 @@ class Sweeper:
         ]
 
     async def _tick(self, show: str) -> None:
-        await self._drops.due(show, await self._clock.sync())
-        while True:
+        """Let go what has lapsed, then make the moves that are due: no move holds units up."""
+        more = True
+        while more:
             swept = await self._holds.sweep(show)
             if swept.lapsed:
                 metrics.LAPSED.inc(swept.lapsed)
                 metrics.SWEEP_LAG_SECONDS.observe(swept.lag_ms / 1000)
-            if swept.lapsed < SWEEP_LIMIT:
-                return
+            more = swept.more
+        for _ in range(MOST_ROUNDS):
+            if not await self._drops.due(show, await self._clock.sync()):
+                break
 
 
 async def _for_ever(

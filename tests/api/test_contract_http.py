@@ -137,8 +137,10 @@ async def test_a_show_is_scheduled_and_found(stage: Stage) -> None:
     assert show["id"].startswith("sh_")
     assert made.headers["location"] == f"/v1/shows/{show['id']}"
     assert (await stage.host("GET", f"/v1/shows/{show['id']}")).json() == show
-    full = await new_show(stage, locale="de-DE", starts_at=1_900_000_000_000)
-    assert full.keys() == SHOW | {"locale", "starts_at"}
+    full = await new_show(stage, locale="de-DE", starts_at=1_900_000_000_000, limit_per_viewer=3)
+    assert full.keys() == SHOW | {"locale", "starts_at", "limit_per_viewer"}
+    assert full["limit_per_viewer"] == 3
+    assert (await stage.host("GET", f"/v1/shows/{full['id']}")).json() == full
 
 
 @pytest.mark.parametrize(
@@ -150,6 +152,8 @@ async def test_a_show_is_scheduled_and_found(stage: Stage) -> None:
         ({"currency": "EUR\n"}, "currency"),
         ({"currency": "ZZZ"}, "'ZZZ' is not a currency in use"),
         ({"currency": None}, "currency: Expected `str`, got `null`."),
+        ({"limit_per_viewer": 0}, "limit_per_viewer: Expected `int` >= 1, given 0."),
+        ({"limit_per_viewer": 10_001}, "limit_per_viewer: Expected `int` <= 10000, given 10001."),
         ({"starts_at": -1}, "starts_at: Expected `int` >= 0, given -1."),
         ({"starts_at": "soon"}, "starts_at: Expected `int"),
     ],

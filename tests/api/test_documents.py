@@ -115,7 +115,13 @@ async def test_real_answers_of_every_operation_are_as_described(
     await tour.call("GET /v1/catalog/products/{sku}", host, sku="MUG")
     await tour.call("POST /v1/tokens", host, json={"sub": "guest", "role": "viewer", "shows": [stage.show]})
     await tour.call("GET /v1/payments/methods", viewer)
-    full = {"title": "Tour", "currency": "EUR", "locale": "de-DE", "starts_at": 1_900_000_000_000}
+    full = {
+        "title": "Tour",
+        "currency": "EUR",
+        "locale": "de-DE",
+        "starts_at": 1_900_000_000_000,
+        "limit_per_viewer": 50,
+    }
     show = (await tour.call("POST /v1/shows", host, key=ids.secret(8), json=full))["id"]
     terms = {"sku": "MUG", "quantity": 9, "limit_per_viewer": 9, "closes_at": 4_000_000_000_000}
     drop = (await tour.call("POST /v1/shows/{show}/drops", host, show=show, json=terms))["id"]
@@ -133,12 +139,16 @@ async def test_real_answers_of_every_operation_are_as_described(
         await tour.call(f"POST /v1/shows/{{show}}/drops/{{drop}}/{verb}", host, **of_drop)
     await tour.call("POST /v1/shows/{show}/drops/{drop}/restock", host, **of_drop, json={"quantity": 1})
     await refusals(tour, host, viewer, of_drop)
+    await queues(tour, host, viewer, show)
     held = [
         (await tour.call(take, viewer, **of_drop, key=ids.secret(8), json={"quantity": 1}))["id"]
         for _ in range(3)
     ]
     await tour.call("GET /v1/reservations/{reservation}", viewer, reservation=held[0])
     await tour.call("DELETE /v1/reservations/{reservation}", viewer, reservation=held[0])
+    signed = await tour.call("GET /v1/reservations/{reservation}/receipt", viewer, reservation=held[0])
+    for given in (signed["receipt"], "nonsense"):
+        await tour.call("POST /v1/receipts/verify", viewer, json={"receipt": given})
     declined = {"reservations": held[1:], "payment": {**CARD, "token": "tok_declined"}}
     await tour.call("POST /v1/checkout", viewer, key=ids.secret(8), json=declined)
     body = {"reservations": held[1:2], "payment": CARD}
@@ -172,6 +182,47 @@ async def test_real_answers_of_every_operation_are_as_described(
         "413",
         "422",
     }
+
+
+async def queues(tour: Tour, host: str, viewer: str, show: str) -> None:
+    """Meet what has to do with more than one viewer and one drop: waves, waiting, bundles, receipts, a draw."""
+    plan, of_show = "POST /v1/shows/{show}/drops", {"show": show}
+    waves = [{"quantity": 1, "after_seconds": 600}, {"quantity": 1}]
+    terms = {"sku": "MUG", "quantity": 1, "limit_per_viewer": 5, "waves": waves}
+    small = (await tour.call(plan, host, **of_show, json=terms))["id"]
+    of_small = {"show": show, "drop": small}
+    queue = "/v1/shows/{show}/drops/{drop}/waitlist"
+    await tour.call(f"POST {queue}", viewer, **of_small)
+    await tour.call("POST /v1/shows/{show}/drops/{drop}/open", host, **of_small)
+    await tour.call(f"POST {queue}", viewer, **of_small, json={"quantity": 6})
+    bundle, item = "POST /v1/shows/{show}/reservations", {"drop": small, "quantity": 1}
+    for items in ([item], [item, item], [{**item, "quantity": 9}]):
+        await tour.call(bundle, viewer, **of_show, key=ids.secret(8), json={"items": items})
+    take = "POST /v1/shows/{show}/drops/{drop}/reservations"
+    for asked in ({"quantity": 1, "receipt": True}, {"quantity": 1, "receipt": True, "part": True}):
+        await tour.call(take, viewer, **of_small, key=ids.secret(8), json=asked)
+    for method in ("POST", "GET", "DELETE"):
+        await tour.call(f"{method} {queue}", viewer, **of_small)
+    for _ in range(3):
+        await tour.call("POST /v1/shows/{show}/drops/{drop}/wave", host, **of_small)
+    asked = {"quantity": 3, "receipt": True, "part": True}
+    await tour.call(take, viewer, **of_small, key=ids.secret(8), json=asked)
+    await tour.call("GET /v1/shows/{show}/drops/{drop}/draw", viewer, **of_small)
+    terms = {"sku": "MUG", "quantity": 1, "mode": "draw", "opens_at": 1}
+    drawn = (await tour.call(plan, host, **of_show, json=terms))["id"]
+    of_draw = {"show": show, "drop": drawn}
+    await tour.call("POST /v1/shows/{show}/drops/{drop}/open", host, **of_draw)
+    for method in ("POST", "DELETE", "POST"):
+        await tour.call(f"{method} {queue}", viewer, **of_draw)
+    await tour.call("POST /v1/shows/{show}/drops/{drop}/close", host, **of_draw)
+    await tour.call("GET /v1/shows/{show}/drops/{drop}/draw", viewer, **of_draw)
+    await tour.call(f"DELETE {queue}", viewer, **of_draw)
+    terms = {"sku": "MUG", "quantity": 1, "mode": "first_paid"}
+    first = (await tour.call(plan, host, **of_show, json=terms))["id"]
+    await tour.call("POST /v1/shows/{show}/drops/{drop}/open", host, show=show, drop=first)
+    for card in ("tok_declined", "tok_ok"):
+        body = {"items": [{"drop": first, "quantity": 1}], "payment": {**CARD, "token": card}}
+        await tour.call("POST /v1/checkout", viewer, key=ids.secret(8), json=body)
 
 
 async def refusals(tour: Tour, host: str, viewer: str, of_drop: dict[str, str]) -> None:

@@ -83,9 +83,9 @@ async def a_bit_of_everything(stage: Stage) -> None:
         assert (await late.answer())["code"] == "out-of-stock"
         await late.send({"type": "nonsense"})
         await late.answer()
-        assert (await stage.reserve(token, drop)).json()["code"] == "limit-reached"
-        kept, buyer = await stage.drop(1), stage.viewer()
+        kept, buyer = await stage.drop(2), stage.viewer()
         await stage.pay(buyer, (await stage.reserve(buyer, kept)).json()["id"])
+        assert (await stage.reserve(buyer, kept)).json()["code"] == "limit-reached"
         while (await viewer.answer()).get("reservation", {}).get("state") != "expired":
             pass
         place = {name: viewer.seen[0][name] for name in ("epoch", "offset")}

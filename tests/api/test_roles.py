@@ -40,9 +40,17 @@ ALLOWED: dict[str, set[Role]] = {
     "POST /v1/shows/{show}/drops/{drop}/resume": HOST,
     "POST /v1/shows/{show}/drops/{drop}/close": HOST,
     "POST /v1/shows/{show}/drops/{drop}/restock": HOST,
+    "POST /v1/shows/{show}/drops/{drop}/wave": HOST,
+    "GET /v1/shows/{show}/drops/{drop}/draw": EVERYBODY,
+    "POST /v1/shows/{show}/drops/{drop}/waitlist": VIEWER,
+    "GET /v1/shows/{show}/drops/{drop}/waitlist": VIEWER,
+    "DELETE /v1/shows/{show}/drops/{drop}/waitlist": VIEWER,
     "POST /v1/shows/{show}/drops/{drop}/reservations": VIEWER,
+    "POST /v1/shows/{show}/reservations": VIEWER,
     "GET /v1/reservations/{reservation}": EVERYBODY,
     "DELETE /v1/reservations/{reservation}": VIEWER,
+    "GET /v1/reservations/{reservation}/receipt": EVERYBODY,
+    "POST /v1/receipts/verify": EVERYBODY,
     "POST /v1/checkout": VIEWER,
     "GET /v1/orders/{order}": EVERYBODY,
     "GET /v1/payments/methods": EVERYBODY,
@@ -87,7 +95,7 @@ async def test_nobody_reaches_into_another_show(stage: Stage, operation: str) ->
     bodies: dict[str, Any] = {
         "drops": {"sku": "MUG", "quantity": 1},
         "pinned": {"skus": []},
-        "reservations": {"quantity": 1},
+        "reservations": {"quantity": 1, "items": [{"drop": "dr_none", "quantity": 1}]},
         "restock": {"quantity": 1},
     }
     body = bodies.get(path.rpartition("/")[2]) if method != "GET" else None

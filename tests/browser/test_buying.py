@@ -144,8 +144,8 @@ async def test_an_order_is_remembered_before_the_page_gives_thanks(windows: Wind
 
 
 async def test_of_two_viewers_and_one_unit_the_other_waits(windows: Windows, stage: Stage) -> None:
-    """While one viewer holds the last unit the other sees that all are held, and can take it once it is given back."""
-    drop = await stage.drop(1)
+    """While one holds the last unit the other sees that all are held, and takes it once it is given back."""
+    drop = await stage.drop(1, waitlist=False)
     first, second = await windows.viewer(), await windows.viewer()
     await take(first, drop)
     other = card(second, drop).locator(".take")

@@ -9,12 +9,13 @@ import pytest
 from server import ids
 from server.checkout.saga import Paid, Pending, Request
 from server.errors import Code, Problem
-from server.inventory.holds import Held
+from server.inventory.outcomes import Held
 from server.orders.orders import DifferentOrderError
 from server.payments.methods import Method, Methods
 from server.payments.sandbox import Sandbox
 from server.store.keys import key
 from server.workers.audit import audit
+from tests.deadlines import end_lease, let_lapse
 from tests.houses import live_show, numbers, open_drop
 
 if TYPE_CHECKING:
@@ -79,11 +80,6 @@ async def drop_of(house: House, one: Request) -> str:
     return drop
 
 
-async def lapse_lease(house: House, one: Request) -> None:
-    """Let the time pass in which nobody else takes the order up."""
-    await house.client.zadd(key("pending", show=one.show), {one.order: 1})
-
-
 async def balanced(house: House, show: str) -> bool:
     """Whether the show's books balance."""
     return not any(drop.differences for drop in await audit(house.client, house.orders, show))
@@ -141,7 +137,7 @@ async def test_a_process_that_dies_anywhere_leaves_one_paid_order(
         dying_at(house, patch, place)
         with pytest.raises(DiedError):
             await house.checkout.pay(one)
-    await lapse_lease(house, one)
+    await end_lease(house.client, one.show, one.order)
     await house.checkout.resume(one.show)
 
     found = await house.orders.find(one.order)
@@ -197,7 +193,7 @@ async def test_a_hold_that_lapses_while_the_provider_thinks_costs_nothing(
 
     async def slow(charge: Charge) -> Authorized | Declined:
         verdict = await original(charge)
-        await house.client.zadd(key("expiry", show=one.show), {one.reservations[0]: 1})
+        await let_lapse(house.client, one.show, one.reservations[0])
         assert (await house.holds.sweep(one.show)).lapsed == 1
         return verdict
 
@@ -221,7 +217,7 @@ async def test_an_unknown_outcome_is_pending_and_ends_paid(house: House, till: T
     outcome = await house.checkout.pay(one)
     assert isinstance(outcome, Pending)
     assert outcome.order["status"] == "confirming"
-    await lapse_lease(house, one)
+    await end_lease(house.client, one.show, one.order)
     assert await house.checkout.resume(one.show) == 1
     found = await house.orders.find(one.order)
     assert found is not None
@@ -242,7 +238,7 @@ async def test_a_ledger_that_is_down_makes_the_order_wait(
         patch.setattr(house.orders, "commit", down)
         assert isinstance(await house.checkout.pay(one), Pending)
         assert not till.captured
-    await lapse_lease(house, one)
+    await end_lease(house.client, one.show, one.order)
     await house.checkout.resume(one.show)
     found = await house.orders.find(one.order)
     assert found is not None
@@ -253,7 +249,7 @@ async def test_two_workers_at_the_same_order_capture_once(house: House, till: Ti
     """A worker that was only slow and the one that took over end with one order and one capture."""
     one = await request(house, card="tok_timeout_then_ok")
     assert isinstance(await house.checkout.pay(one), Pending)
-    await lapse_lease(house, one)
+    await end_lease(house.client, one.show, one.order)
     found = await house.checkout.find(one.order)
     assert found is not None
     assert found[0]["status"] == "confirming"
@@ -305,7 +301,7 @@ async def test_one_order_that_cannot_be_finished_holds_up_no_other(
         details = {"provider": "sandbox", "method": "card", "token": "tok_timeout_then_ok"}
         one = Request(ids.order(show, name, "pay"), show, name, [held.reservation["id"]], details, None)
         assert isinstance(await house.checkout.pay(one), Pending)
-        await lapse_lease(house, one)
+        await end_lease(house.client, one.show, one.order)
         waiting.append(one)
     bad = min(waiting, key=lambda one: one.order)
     original = till.authorize
@@ -331,6 +327,6 @@ async def test_a_sold_order_cannot_be_unclaimed(house: House, till: Till) -> Non
     record = {"id": one.order}
     with pytest.raises(Problem, match="finalized"):
         await house.checkout._unclaim(one.show, record)
-    await lapse_lease(house, one)
+    await end_lease(house.client, one.show, one.order)
     await house.checkout.resume(one.show)
     assert await house.orders.find(one.order) is not None

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from server import ids
 from server.errors import Code, Problem, unavailable
 from server.eventlog import recovery, stream
-from server.eventlog.recovery import Joins, Look
-from server.inventory.holds import Held
+from server.eventlog.recovery import NOTHING, Joins, Look, Own
+from server.inventory.outcomes import Held, Waiting
 from server.store import reads
 from server.store.answers import unpacked
 from server.store.keys import key
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from server.app import House
     from server.store.scripts import Scripts
 
-NONE = b"\x90"  # an empty list
-Answer = tuple[str, Look | Problem, bytes]
+NONE = Own(b"\x90", b"\x90")  # two empty lists
+Answer = tuple[str, Look | Problem, Own]
 
 
 class Gate:
@@ -60,7 +60,7 @@ class Desk:
         for viewer in viewers:
             self.joins.ask(show, viewer, snapshot=snapshot, then=self.keep(viewer))
 
-    def keep(self, viewer: str) -> Callable[[Look | Problem, bytes], None]:
+    def keep(self, viewer: str) -> Callable[[Look | Problem, Own], None]:
         """Return the `then` of one viewer."""
         return lambda seen, own: self.answers.append((viewer, seen, own))
 
@@ -155,20 +155,27 @@ async def test_a_picture_for_those_who_need_one(house: House, desk: Desk) -> Non
 
 
 async def test_nobody_gets_what_is_another_viewers(house: House, desk: Desk) -> None:
-    """In a crowd that shares a look, each one's reservations reach them and nobody else."""
+    """In a crowd that shares a look, each one's reservations and places reach them and nobody else."""
     show = await live_show(house)
-    drop = await open_drop(house, show, 100)
+    drop, gone = await open_drop(house, show, 100), await open_drop(house, show, 1)
+    await reserve(house, show, "first", "op", gone)
     crowd = names(50)
     mine = {
         viewer: [(await reserve(house, show, viewer, f"op-{n}", drop))["id"] for n in range(1 + at // 5 % 2)]
         for at, viewer in enumerate(crowd)
         if at % 5 == 0
     }
+    waits = {viewer: place for place, viewer in enumerate(crowd[7::10], start=1)}
+    for viewer in waits:
+        assert isinstance(await house.waitlist.join(show, viewer, "op", gone, 2), Waiting)
     desk.ask(show, *crowd)
     answers = await desk.answered(50)
-    assert {
-        viewer: [each["id"] for each in unpacked(own)] for viewer, _seen, own in answers if own != NONE
-    } == mine
+    held = {viewer: [each["id"] for each in unpacked(own.reservations)] for viewer, _seen, own in answers}
+    assert {viewer: found for viewer, found in held.items() if found} == mine
+    places = {viewer: unpacked(own.places) for viewer, _seen, own in answers}
+    assert {viewer: found for viewer, found in places.items() if found} == {
+        viewer: [{"drop": gone, "position": place, "quantity": 2}] for viewer, place in waits.items()
+    }
     assert len(desk.gate.calls) == 1
 
 
@@ -180,7 +187,7 @@ async def test_a_failure_reaches_everybody_once(
     desk.ask(gone, *names(3))
     answers = await desk.answered(3)
     assert codes(answers) == {Code.NOT_FOUND}
-    assert {own for _viewer, _seen, own in answers} == {b""}
+    assert {own for _viewer, _seen, own in answers} == {NOTHING}
     for error in (unavailable("no answer"), RuntimeError("a bug")):
         desk.answers.clear()
         with monkeypatch.context() as broken:
@@ -196,7 +203,7 @@ async def test_a_joiner_who_fails_costs_the_others_nothing(house: House, desk: D
     """Whatever one viewer's answer leads to, the others get theirs."""
     show = await live_show(house)
 
-    def fail(_seen: Look | Problem, _own: bytes) -> None:
+    def fail(_seen: Look | Problem, _own: Own) -> None:
         raise RuntimeError("one viewer's bug")
 
     desk.ask(show, "ann")

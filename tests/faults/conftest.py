@@ -27,6 +27,7 @@ from tests.wire import NO_TLS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     import pytest
 
@@ -144,20 +145,26 @@ async def write_on(house: House, show: str) -> None:
         await asyncio.sleep(PACE_SECONDS)
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    """Give the scene, with a server that is quick to find out that it does not hear."""
-    folder = tmp_path_factory.mktemp("faults")
+@asynccontextmanager
+async def a_scene(folder: Path, **settings: str) -> AsyncIterator[Scene]:
+    """Give a scene in a folder of its own, with a server that is quick to find out that it does not hear."""
     with Embedded.start(folder / "store") as store:
         async with (
             Proxy(store.url) as proxy,
             house_at(store.url, folder / "data", log_length=LOG_LENGTH) as house,
         ):
             server = ServerProcess(folder / "data", module="tests.faults.hasty")
-            server.settings = {"REDIS_URL": proxy.url, "LIVEDROP_LOG_LENGTH": str(LOG_LENGTH)}
+            server.settings = {"REDIS_URL": proxy.url, "LIVEDROP_LOG_LENGTH": str(LOG_LENGTH), **settings}
             await asyncio.to_thread(server.start)
             try:
                 yield Scene(server, store, proxy, house)
                 await assert_no_leaks(store.url)
             finally:
                 assert await asyncio.to_thread(server.stop) == 0, server.log.read_text()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """Give the module's scene."""
+    async with a_scene(tmp_path_factory.mktemp("faults")) as one:
+        yield one

@@ -25,6 +25,7 @@ class Link:
         self.deaf = False
         self.ended = False
         self.losing = 0  # of the store's next writes
+        self.asked = b""  # what its client sent last
 
     def abort(self) -> None:
         """End both connections at once, unsent bytes and all."""
@@ -42,6 +43,8 @@ class Proxy:
         self._links: set[Link] = set()
         self._answers = asyncio.Event()
         self._answers.set()
+        self._held = b""  # a word of the commands whose answers are kept back
+        self._severed: bytes | None = None  # a word of the commands behind whose backs connections end
         self._lag: asyncio.Semaphore | None = None
         self.url = ""
 
@@ -82,13 +85,26 @@ class Proxy:
             link.losing = 1
 
     @contextmanager
-    def holding(self) -> Iterator[None]:
-        """Keep the answers to commands back until the block ends; what is asked goes through, and who listens hears."""
+    def holding(self, word: bytes = b"") -> Iterator[None]:
+        """Keep the answers to commands back until the block ends; what is asked goes through, and who listens hears.
+
+        Of commands that hold this word, where one is given.
+        """
+        self._held = word
         self._answers.clear()
         try:
             yield
         finally:
             self._answers.set()
+
+    @contextmanager
+    def severing(self, word: bytes) -> Iterator[None]:
+        """Until the block ends, end the connection instead of an answer to commands that hold this word."""
+        self._severed = word
+        try:
+            yield
+        finally:
+            self._severed = None
 
     @contextmanager
     def lagging(self) -> Iterator[Callable[[], None]]:
@@ -121,6 +137,7 @@ class Proxy:
     async def _forth(self, reader: asyncio.StreamReader, link: Link) -> None:
         while request := await reader.read(READ_BYTES):
             link.subscribes = link.subscribes or SUBSCRIBE in request
+            link.asked = request
             link.store.write(request)
             await link.store.drain()
 
@@ -128,6 +145,8 @@ class Proxy:
         with suppress(ConnectionError):
             while answer := await reader.read(READ_BYTES):
                 await self._patience(link)
+                if self._severed is not None and self._severed in link.asked:
+                    break
                 if link.losing:
                     link.losing -= 1
                 elif not link.deaf:
@@ -137,7 +156,7 @@ class Proxy:
             link.abort()
 
     async def _patience(self, link: Link) -> None:
-        if not link.subscribes:
+        if not link.subscribes and self._held in link.asked:
             await self._answers.wait()
-        elif self._lag is not None:
+        elif link.subscribes and self._lag is not None:
             await self._lag.acquire()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.gateway.presence import Presence
-from server.inventory.holds import Held
+from server.inventory.outcomes import Held
 from tests.deadlines import let_lapse
 from tests.faults.witness import backwards, count, crowd
 from tests.gateway.test_limits import figure

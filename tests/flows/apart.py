@@ -6,14 +6,15 @@ others take as well. This is how shops oversell.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.cli import main
-from server.errors import Code, Problem
-from server.inventory.holds import Held, Holds
+from server.inventory.batcher import Batches
+from server.inventory.outcomes import out_of_stock
 from server.store import lua, reads, scripts
 from server.store.answers import unpacked
 from server.store.keys import key
@@ -21,32 +22,42 @@ from server.store.keys import key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CHECK = "if stock.available < quantity then"
+    from server.inventory.asks import Ask
+    from server.inventory.outcomes import Outcome
 
-atomic: Callable[..., object] = Holds.reserve
+CHECK = "if available < ask.quantity and not some then"
+
+atomic = Batches.submit
+looking: set[asyncio.Task[None]] = set()
 
 
-async def reserve(  # noqa: PLR0913, PLR0917  the signature of the method it replaces
-    self: Holds, show: str, viewer: str, operation: str, drop: str, quantity: int
-) -> Held | Problem:
+def submit(self: Batches, ask: Ask, done: Callable[[Outcome], None]) -> None:
     """Look first, take later: two steps where one belongs."""
-    stock = await reads.field(self._client, key("stock", show=show), drop, "looking at the stock")
-    assert stock is not None
-    available = unpacked(stock)[0]
-    if available < quantity:
-        return Problem(
-            Code.OUT_OF_STOCK, f"Asked for {quantity}, {available} available.", available=available
-        )
-    return await atomic(self, show, viewer, operation, drop, quantity)  # type: ignore[misc,no-any-return]  # the method taken off its class
+    task = asyncio.create_task(look_and_take(self, ask, done))
+    looking.add(task)
+    task.add_done_callback(looking.discard)
+
+
+async def look_and_take(self: Batches, ask: Ask, done: Callable[[Outcome], None]) -> None:
+    """Refuse what is not there, as it seems; else take."""
+    if ask.verb == "reserve":
+        _own, drop, quantity = ask.items[0]
+        stock = await reads.field(self._scripts._client, key("stock", show=ask.show), drop, "the stock")
+        assert stock is not None
+        available = unpacked(stock)[0]
+        if available < quantity:
+            done(out_of_stock(quantity, available, 0))
+            return
+    atomic(self, ask, done)
 
 
 def without_check(folder: Path) -> Path:
-    """Return a copy of the project's scripts in which `hold_reserve` does not look at the stock."""
+    """Return a copy of the project's scripts in which nobody looks at the stock."""
     copied = Path(shutil.copytree(lua.lua_folder(), folder / "lua"))
-    script = copied / "hold_reserve.lua"
-    text = script.read_text()
+    refusal = copied / "includes" / "batch_refusal.lua"
+    text = refusal.read_text()
     assert text.count(CHECK) == 1
-    script.write_text(text.replace(CHECK, "if false then"))
+    refusal.write_text(text.replace(CHECK, "if false then"))
     return copied
 
 
@@ -54,5 +65,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         taken_apart = without_check(Path(scratch))
         scripts.lua_folder = lambda: taken_apart  # type: ignore[attr-defined]  # where Scripts looks it up
-        Holds.reserve = reserve  # type: ignore[method-assign]  # the point of this module
+        Batches.submit = submit  # type: ignore[method-assign]  # the point of this module
         main()

@@ -1,166 +1,156 @@
 """What a show should do, in plain Python without time, network or concurrency: the machine compares with it.
 
-Everything is named by the test (`ann`, `op3`, `pay1`), drops by their number. Methods change the model and return
-the outcome that the server must give: `held`, `paid`, … or the error's code.
+Methods change the model and return what the server must say: `moved`, `paid`, … or the error's code.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-ALIVE = frozenset({"held", "paying"})
-COUNTED = frozenset({"held", "paying", "sold"})
+from tests.flows.model_show import ALIVE
+from tests.flows.model_steps import Steps, Wish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.flows.model_show import Place
+
 DECLINED = "tok_declined"
 UNANSWERED = "tok_timeout_then_ok"  # the first authorization has no answer
 HALF_DONE = "tok_capture_fails_once"  # the order is in the ledger, the first capture has no answer
-
-
-@dataclass(slots=True)
-class Drop:
-    """One drop's numbers and state."""
-
-    available: int
-    limit: int
-    held: int = 0
-    sold: int = 0
-    status: str = "open"
-
-    @property
-    def quantity(self) -> int:
-        """All units that were ever offered."""
-        return self.available + self.held + self.sold
-
-
-@dataclass(slots=True)
-class Hold:
-    """One reservation. `overdue`: its deadline is over, whether or not a sweep has come by."""
-
-    viewer: str
-    drop: int
-    quantity: int
-    state: str = "held"
-    order: str = ""
-    overdue: bool = False
+# verb -> from which states, to which
+MOVES = {
+    "pause": ({"open"}, "paused"),
+    "resume": ({"paused"}, "open"),
+    "close": ({"open", "paused"}, "closed"),
+}
+PAST = {"pause": "paused", "resume": "resumed", "close": "closed"}
 
 
 @dataclass(slots=True)
 class Order:
-    """One request to pay: what for, how, and how far it has come. `step` is empty where nothing is under way."""
+    """One request to pay: what for, how, and how far it has come. `step` is empty where nothing is under way.
+
+    With `items`, units of drops that hold nothing, `holds` are what it takes of them.
+    """
 
     viewer: str
     holds: list[str]
     token: str
+    items: tuple[tuple[int, int], ...] = ()
+    address: str = ""
     step: str = ""
     paid: bool = False
 
 
 @dataclass(slots=True)
-class Model:
+class Model(Steps):
     """A live show."""
 
-    drops: list[Drop] = field(default_factory=list)
-    holds: dict[str, Hold] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     restocks: set[str] = field(default_factory=set)
-    live: bool = True
 
-    def reserve(self, name: str, viewer: str, number: int, quantity: int) -> str:
-        """Take units, or say why not."""
-        known = self.holds.get(name)
-        if known:
-            same = (known.drop, known.quantity) == (number, quantity)
-            return "replayed" if same else "idempotency-mismatch"
-        refusal = self._refusal(viewer, number, quantity)
-        if refusal:
-            return refusal
-        self.drops[number].available -= quantity
-        self.drops[number].held += quantity
-        self.holds[name] = Hold(viewer, number, quantity)
-        return "held"
+    # -- the host's moves
 
-    def _refusal(self, viewer: str, number: int, quantity: int) -> str:
+    def move(self, number: int, verb: str) -> str:
+        """Pause, resume or close a drop. A draw is closed by `draw`."""
+        known, status = MOVES[verb]
         drop = self.drops[number]
-        if drop.status == "closed":
-            return "drop-closed"
-        if not self.live:
-            return "show-not-live"
-        if drop.status != "open":
-            return "drop-not-open"
-        if self.taken(viewer, number) + quantity > drop.limit:
-            return "limit-reached"
-        return "out-of-stock" if drop.available < quantity else ""
-
-    def taken(self, viewer: str, number: int) -> int:
-        """Return a viewer's units of a drop that count for the limit."""
-        mine = (hold for hold in self.holds.values() if (hold.viewer, hold.drop) == (viewer, number))
-        return sum(hold.quantity for hold in mine if hold.state in COUNTED)
-
-    def release(self, name: str, viewer: str) -> str:
-        """Give units back, or say why not; what was let go already answers with its state."""
-        hold = self.holds.get(name)
-        if hold is None:
-            return "not-found"
-        if hold.viewer != viewer:
-            return "not-allowed"
-        if hold.state == "paying":
-            return "in-progress"
-        if hold.state == "sold":
+        if drop.status not in known:
             return "wrong-state"
-        if hold.state == "held":
-            self._let_go(hold, "released")
-        return hold.state
+        drop.status = status
+        self.events.append(f"drop.{PAST[verb]}")
+        if verb != "pause":
+            self.touch(number, change=True)
+            self.settle()
+        return "moved"
 
-    def sweep(self) -> int:
-        """Let everything overdue go; return how many."""
-        overdue = [hold for hold in self.holds.values() if hold.overdue and hold.state in ALIVE]
-        for hold in overdue:
-            self._let_go(hold, "expired")
-        return len(overdue)
+    def draw(self, number: int, seed: str, own: Callable[[str], str]) -> None:
+        """Close a draw: the entries get what is there in the order that the seed gives their ids."""
+        drop = self.drops[number]
+        drop.status = "closed"
+        self.events += ["drop.drawn", "drop.closed"]
+        order: dict[int, Place] = {}
+        for place in drop.queue:
+            its = int(
+                hashlib.sha1((seed + own(place.name)).encode(), usedforsecurity=False).hexdigest()[:10], 16
+            )
+            while its in order:
+                its += 1
+            order[its] = place
+        self.touch(number, change=True)
+        self.serve(number, [order[its] for its in sorted(order)], drop.available)
+        self.settle(serving=False)
+
+    def move_show(self) -> str:
+        """Pause a live show, let a paused one go on; return which of the two."""
+        verb = "pause" if self.live else "resume"
+        self.live = not self.live
+        self.events.append("show.resumed" if self.live else "show.paused")
+        return verb
 
     def restock(self, number: int, quantity: int, operation: str) -> str:
         """Add units once per drop and operation."""
-        drop = self.drops[number]
         if f"{number} {operation}" in self.restocks:
             return "moved"
-        if drop.status == "closed":
+        if self.drops[number].status == "closed":
             return "wrong-state"
         self.restocks.add(f"{number} {operation}")
-        drop.available += quantity
+        self._add(number, quantity)
         return "moved"
 
-    def pay(self, name: str, order: Order, *, lease_over: bool = False) -> str:
-        """Pay: the outcome is `paid`, `pending`, or a code."""
-        known = self.orders.setdefault(name, order)
-        if known.step:
-            return self.go_on(name) if lease_over else "pending"
-        refusal = self._claim(known, name)
-        if refusal:
-            return refusal
-        if known.token == DECLINED:
-            for hold in self._claimed_by(name):
-                hold.state, hold.order = "held", ""
-            return "payment-declined"
-        if known.token == UNANSWERED:
-            known.step = "claimed"
-            return "pending"
-        self._sell(name)
-        if known.token == HALF_DONE:
-            known.step = "committed"
-            return "pending"
-        known.paid = True
-        return "paid"
+    def release_wave(self, number: int, operation: str) -> str:
+        """Let the next wave come, once per operation."""
+        drop = self.drops[number]
+        if operation and any(wave.operation == operation for wave in drop.waves):
+            return "moved"
+        wave = next((wave for wave in drop.waves if not wave.released), None)
+        if drop.status == "closed" or wave is None:
+            return "wrong-state"
+        wave.released, wave.operation = True, operation
+        self._add(number, wave.quantity)
+        return "moved"
+
+    def _add(self, number: int, quantity: int) -> None:
+        self.drops[number].available += quantity
+        self.events.append("drop.restocked")
+        self.touch(number, change=True)
+        self.settle()
+
+    # -- what workers do
+
+    def look_again(self, number: int) -> None:
+        """Bring units and those who wait for them together."""
+        self.touch(number, change=True)
+        self.settle()
+
+    def waits_in_vain(self) -> list[int]:
+        """Return the drops where units and somebody who could have them wait for each other."""
+        return [
+            number
+            for number, drop in enumerate(self.drops)
+            if drop.mode == "fifo" and drop.status == "open" and self.live and drop.available > 0
+            if any(self.is_here(place) for place in drop.queue)
+        ]
+
+    def sweep(self) -> int:
+        """Let everything overdue go, in the order of the deadlines; return how many."""
+        overdue = [name for name, hold in self.holds.items() if hold.overdue and hold.state in ALIVE]
+        for name in sorted(overdue, key=lambda name: self.holds[name].overdue):
+            self.unmet += self.holds[name].quantity
+            self.let_go(name, "expired")
+        self.settle()
+        return len(overdue)
 
     def go_on(self, name: str) -> str:
         """Go on with an order that waits; this time the provider answers."""
         order = self.orders[name]
         step, order.step = order.step, ""
         if step == "claimed":
-            claimed = self._claimed_by(name)
-            if len(claimed) < len(order.holds):
-                for hold in claimed:
-                    hold.state, hold.order = "held", ""
-                    if hold.overdue:
-                        self._let_go(hold, "expired")
+            if len(self._claimed_by(name)) < len(order.holds):
+                self._unclaim(name)
                 return "reservation-expired"
             self._sell(name)
         order.paid = True
@@ -170,20 +160,59 @@ class Model:
         """Return the orders that wait for a worker."""
         return [name for name, order in self.orders.items() if order.step]
 
+    # -- money
+
+    def pay(self, name: str, order: Order, *, lease_over: bool = False) -> str:
+        """Pay: the outcome is `paid`, `pending`, or a code."""
+        known = self.orders.setdefault(name, order)
+        if not known.items:
+            return self._pay(name, known, lease_over=lease_over)
+        claim = Wish("claim", name, known.viewer, known.items, known.address, bundle=True)
+        word, *_ = self.step(claim)[0]
+        if word not in {"held", "replayed"}:
+            return str(word)
+        known.holds = claim.names
+        outcome = self._pay(name, known, lease_over=lease_over)
+        if outcome not in {"paid", "pending"}:
+            for taken in claim.names:
+                self.step(Wish("release", taken, known.viewer))
+        return outcome
+
+    def _pay(self, name: str, order: Order, *, lease_over: bool) -> str:
+        if order.step:
+            return self.go_on(name) if lease_over else "pending"
+        refusal = self._claim(order, name)
+        if refusal:
+            return refusal
+        if order.token == DECLINED:
+            self._unclaim(name)
+            return "payment-declined"
+        if order.token == UNANSWERED:
+            order.step = "claimed"
+            return "pending"
+        self._sell(name)
+        if order.token == HALF_DONE:
+            order.step = "committed"
+            return "pending"
+        order.paid = True
+        return "paid"
+
     def _claim(self, order: Order, name: str) -> str:
         """Claim an order's holds; return why not, `paid` where they are bought already, or an empty string."""
         for wanted in order.holds:
-            refusal = self._not_payable(self.holds[wanted], order.viewer, name)
+            refusal = self._not_payable(wanted, order.viewer, name)
             if refusal:
                 return refusal
         holds = [self.holds[wanted] for wanted in order.holds]
-        if any(hold.state == "sold" for hold in holds):
-            return "paid"
+        sold = [hold for hold in holds if hold.state == "sold"]
+        if sold:
+            return "paid" if len(sold) == len(holds) else "wrong-state"
         for hold in holds:
             hold.state, hold.order = "paying", name
         return ""
 
-    def _not_payable(self, hold: Hold, viewer: str, order: str) -> str:
+    def _not_payable(self, wanted: str, viewer: str, order: str) -> str:
+        hold = self.holds[wanted]
         if hold.viewer != viewer:
             return "not-allowed"
         if hold.state == "sold":
@@ -192,18 +221,30 @@ class Model:
             return "in-progress"
         return "" if hold.state == "held" and not hold.overdue else "reservation-expired"
 
-    def _claimed_by(self, name: str) -> list[Hold]:
-        return [hold for hold in self.holds.values() if hold.state == "paying" and hold.order == name]
+    def _claimed_by(self, name: str) -> list[str]:
+        claimed = ("paying", name)
+        return [held for held in self.orders[name].holds if self._state(held) == claimed]
+
+    def _state(self, held: str) -> tuple[str, str]:
+        return self.holds[held].state, self.holds[held].order
+
+    def _unclaim(self, name: str) -> None:
+        """Hold again what an order claimed, or let it go where its time is over or its drop holds nothing."""
+        for held in self._claimed_by(name):
+            hold = self.holds[held]
+            if hold.overdue or self.drops[hold.drop].mode == "first_paid":
+                self.touch(hold.drop)
+                self.let_go(held, "expired")
+            else:
+                self.touch(hold.drop)
+                hold.state, hold.order = "held", ""
+        self.settle()
 
     def _sell(self, name: str) -> None:
-        for hold in self._claimed_by(name):
-            drop = self.drops[hold.drop]
+        for held in self._claimed_by(name):
+            hold = self.holds[held]
+            drop = self.touch(hold.drop, change=True)
             drop.held -= hold.quantity
             drop.sold += hold.quantity
             hold.state = "sold"
-
-    def _let_go(self, hold: Hold, state: str) -> None:
-        drop = self.drops[hold.drop]
-        drop.available += hold.quantity
-        drop.held -= hold.quantity
-        hold.state, hold.order = state, ""
+        self.settle(serving=False)

@@ -78,3 +78,37 @@ async def test_a_due_opening_waits_for_a_paused_show(stage: Stage) -> None:
         await stage.host("POST", f"/v1/shows/{stage.show}/resume")
         opened = await viewer.event("drop.opened")
         assert opened["drop"]["id"] == first
+
+
+async def test_planned_waves_come_by_themselves(stage: Stage) -> None:
+    """A wave so long after the opening, and one at a moment: the units are there, and everybody hears which it was."""
+    async with stage.watching() as viewer:
+        by_delay = await stage.drop(1, waves=[{"quantity": 2, "after_seconds": 1}])
+        opened = await stage.stock(by_delay)
+        at = soon() + SOON_MS
+        by_moment = await stage.drop(1, waves=[{"quantity": 3, "at": at}])
+        told = {}
+        for _ in range(2):
+            event = await viewer.event("drop.restocked")
+            viewer.messages.remove(event)
+            told[event["drop_id"]] = event
+        for drop, planned, quantity in ((by_delay, opened["opened_at"] + 1000, 3), (by_moment, at, 4)):
+            assert told[drop]["wave"] == 1
+            assert told[drop]["at"] >= planned
+            assert told[drop]["stock"]["quantity"] == quantity
+            assert (await stage.stock(drop))["waves"][0]["released_at"] == told[drop]["at"]
+
+
+async def test_a_draw_is_drawn_by_the_clock(stage: Stage) -> None:
+    """`closes_at` of a draw is the moment in which it is drawn: the winner holds a unit without anybody's doing."""
+    token = stage.viewer()
+    async with stage.watching(token) as viewer:
+        drop = await stage.drop(1, mode="draw", closes_at=soon())
+        path = f"/v1/shows/{stage.show}/drops/{drop}/waitlist"
+        entered = await stage.call("POST", path, token)
+        assert entered.json()["position"] == 1
+        drawn = await viewer.event("drop.drawn")
+        assert (drawn["drop_id"], drawn["entries"], drawn["units"]) == (drop, 1, 1)
+        promoted = await viewer.event("waitlist.promoted")
+        assert promoted["drop"] == drop
+        assert stage.numbers(await stage.stock(drop)) == (0, 1, 0)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     Breath = Callable[[], Awaitable[object]]
 
 AVAILABLE, HELD, SOLD = 0, 1, 2  # places in a drop's numbers
-DROP, VIEWER, QUANTITY, STATE, EXPIRES_AT = 0, 1, 2, 3, 5  # places in a hold
+NUMBER, VIEWER, QUANTITY, STATE, EXPIRES_AT = 0, 1, 2, 3, 5  # places in a hold
+IS_HELD, IS_SOLD, IS_EXPIRED = 1, 3, 5  # states of a hold
 
 
 async def nothing() -> None:
@@ -47,11 +48,12 @@ class Torn:
             return False
         stock[AVAILABLE] -= 1
         stock[HELD] += 1
-        reservation = ids.reservation(self.show, viewer, "torn")
+        own = ids.own_part(self.show, viewer, "torn")
+        number = (await self._record("drops", drop))["number"]
         expires_at = await redis_now(self.client) + 60_000
-        await self._write("holds", reservation, [drop, viewer, 1, "held", 1250, expires_at, ""])
-        await self.client.hset(self._key("taken"), f"{drop} {viewer}", "1")
-        await self.client.zadd(self._key("expiry"), {reservation: expires_at})
+        await self._write("holds", own, [number, viewer, 1, IS_HELD, 1250, expires_at, 1])
+        await self._write("mine", viewer, [number, 1, own])
+        await self.client.zadd(self._key("expiry"), {own: expires_at})
         await self._write("stock", drop, stock)
         return True
 
@@ -59,31 +61,34 @@ class Torn:
         """Give back the units of everything that seems to have lapsed."""
         lapsed = await reads.due(self.client, self._key("expiry"), await redis_now(self.client), 100, "sweep")
         await self.breath()
-        for reservation in lapsed:
-            hold = await self._record("holds", reservation)
-            stock = await self._record("stock", hold[DROP])
+        for own in lapsed:
+            hold = await self._record("holds", own)
+            drop = await self._drop_of(hold)
+            stock = await self._record("stock", drop)
             stock[AVAILABLE] += hold[QUANTITY]
             stock[HELD] -= hold[QUANTITY]
-            await self._write("stock", hold[DROP], stock)
-            hold[STATE] = "expired"
-            await self._write("holds", reservation, hold)
-            await self.client.zrem(self._key("expiry"), reservation)
+            await self._write("stock", drop, stock)
+            hold[STATE] = IS_EXPIRED
+            await self._write("holds", own, hold)
+            await self.client.zrem(self._key("expiry"), own)
         return len(lapsed)
 
     async def sell(self, reservation: str) -> bool:
         """Sell a reservation that seems to be held still."""
-        hold = await self._record("holds", reservation)
-        alive = hold[STATE] == "held" and hold[EXPIRES_AT] > await redis_now(self.client)
+        own = ids.own(reservation)
+        hold = await self._record("holds", own)
+        alive = hold[STATE] == IS_HELD and hold[EXPIRES_AT] > await redis_now(self.client)
         await self.breath()
         if not alive:
             return False
-        stock = await self._record("stock", hold[DROP])
+        drop = await self._drop_of(hold)
+        stock = await self._record("stock", drop)
         stock[HELD] -= hold[QUANTITY]
         stock[SOLD] += hold[QUANTITY]
-        await self._write("stock", hold[DROP], stock)
-        hold[STATE] = "sold"
-        await self._write("holds", reservation, hold)
-        await self.client.zrem(self._key("expiry"), reservation)
+        await self._write("stock", drop, stock)
+        hold[STATE] = IS_SOLD
+        await self._write("holds", own, hold)
+        await self.client.zrem(self._key("expiry"), own)
         return True
 
     async def begin(self, request: str) -> bool:
@@ -99,11 +104,15 @@ class Torn:
     def _key(self, name: str) -> str:
         return key(name, show=self.show)
 
-    async def _record(self, name: str, of: str) -> list[Any]:
+    async def _drop_of(self, hold: list[Any]) -> str:
+        raw = await reads.field(self.client, self._key("numbers"), str(hold[NUMBER]), "the drop's name")
+        assert raw is not None
+        return raw.decode()
+
+    async def _record(self, name: str, of: str) -> Any:
         raw = await reads.field(self.client, self._key(name), of, name)
         assert raw is not None
-        record: list[Any] = unpacked(raw)
-        return record
+        return unpacked(raw)
 
     async def _write(self, name: str, of: str, record: list[Any]) -> None:
         await self.client.hset(self._key(name), of, packed(record))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack, contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from server.payments.sandbox import Sandbox
 from server.store.embedded import Embedded
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from server.payments.provider import Authorized, Charge, Declined
 
 T = TypeVar("T")
+HOUSES = 3
 
 
 class Bank:
@@ -50,13 +52,34 @@ class Bank:
         self.voided.add(charge.order)
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the servers of a world are set to."""
+
+    skip_absent: bool = False  # whether a queue passes over who is not here
+    gate: bool = False  # whether they refuse by themselves what they have seen to be gone
+    places: int = 6  # in a queue
+    per_address: int = 5  # units of a drop
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that say so."""
+        return {
+            "waitlist_skip_absent": self.skip_absent,
+            "sold_out_gate": self.gate,
+            "waitlist_places": self.places,
+            "units_per_address": self.per_address,
+        }
+
+
 class World:
     """The houses, their bank, and the loop that they live on."""
 
-    def __init__(self, runner: asyncio.Runner, houses: list[House], bank: Bank) -> None:
+    def __init__(self, runner: asyncio.Runner, houses: list[House], bank: Bank, rules: Rules) -> None:
         self._runner = runner
         self.houses = houses
         self.bank = bank
+        self.rules = rules
 
     def run(self, work: Coroutine[object, object, T]) -> T:
         """Run one step to its end."""
@@ -70,15 +93,24 @@ def share(bank: Bank, houses: list[House]) -> None:
 
 
 @contextmanager
-def world(folder: Path, size: int = 3) -> Iterator[World]:
-    """Give `size` houses on a Valkey and a ledger in `folder`, for tests that are not coroutines themselves."""
-    with Embedded.start(folder) as valkey, asyncio.Runner() as runner:
+def world(folder: Path, rules: Rules | None = None) -> Iterator[World]:
+    """Give houses on a Valkey and a ledger in `folder`, for tests that are not coroutines themselves."""
+    with Embedded.start(folder) as valkey, world_on(valkey.url, folder, rules) as here:
+        yield here
+
+
+@contextmanager
+def world_on(url: str, folder: Path, rules: Rules | None = None) -> Iterator[World]:
+    """Give houses on a store that is there, and a ledger in `folder`."""
+    rules = rules or Rules()
+    with asyncio.Runner() as runner:
         stack, bank = AsyncExitStack(), Bank()
         try:
             houses = [
-                runner.run(stack.enter_async_context(house_at(valkey.url, folder))) for _ in range(size)
+                runner.run(stack.enter_async_context(house_at(url, folder, **rules.settings)))
+                for _ in range(HOUSES)
             ]
             share(bank, houses)
-            yield World(runner, houses, bank)
+            yield World(runner, houses, bank, rules)
         finally:
             runner.run(stack.aclose())

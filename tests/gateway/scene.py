@@ -9,14 +9,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from websockets.client import ClientProtocol
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from server.eventlog.recovery import Look
+from server.eventlog.recovery import NOTHING, Look, Own
 from server.eventlog.stream import Entry, Place
 from server.gateway.frames import Format
 from server.gateway.hub import Hub
+from server.gateway.places import Places
+from server.inventory.outcomes import Waiting
 from server.protocol.codec import pack, unpack_event
 from server.settings import Settings
 from tests.waiting import wait_for
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from server.protocol.commands import Since
 
 SHOW = "sh_1"
-EMPTY = b"\x90"
+EMPTY = Own(b"\x90", b"\x90")
 
 
 class Guest:
@@ -56,6 +58,10 @@ class Guest:
     def tell(self, data: bytes) -> None:
         self.private.append(data)
 
+    def knows(self, *reservations: dict[str, Any]) -> None:
+        for reservation in reservations:
+            self.person.know(reservation)
+
     def welcome(self, *frames: bytes, offset: int) -> None:
         assert self.offset == -1, "welcomed twice"
         self.offset = offset
@@ -69,15 +75,26 @@ class Guest:
 
     @property
     def told(self) -> list[dict[str, Any]]:
-        client = ClientProtocol(parse_uri("ws://127.0.0.1/"), state=State.OPEN)
-        client.receive_data(self.data)
-        return [
-            unpack_event(bytes(each.data)) for each in client.events_received() if isinstance(each, Frame)
-        ]
+        return unframed(self.data)
+
+    @property
+    def heard(self) -> list[dict[str, Any]]:
+        return unframed(b"".join(self.private))
 
     @property
     def offsets(self) -> list[int]:
         return [message["offset"] for message in self.told if message["type"] == "drop.paused"]
+
+
+def unframed(data: bytes) -> list[dict[str, Any]]:
+    """Return the messages in these frames, without the close frame."""
+    client = ClientProtocol(parse_uri("ws://127.0.0.1/"), state=State.OPEN)
+    client.receive_data(data)
+    return [
+        unpack_event(bytes(each.data))
+        for each in client.events_received()
+        if isinstance(each, Frame) and each.opcode is not Opcode.CLOSE
+    ]
 
 
 class Looks:
@@ -97,8 +114,32 @@ class Looks:
     def answer(self, look: Look | Problem) -> list[bool]:
         asked, self.asked = self.asked, []
         for _viewer, _snapshot, then in asked:
-            then(look, EMPTY if isinstance(look, Look) else b"")
+            then(look, EMPTY if isinstance(look, Look) else NOTHING)
         return [snapshot for _viewer, snapshot, _then in asked]
+
+
+class Queues:
+    """Stands in for `Waitlist`: who waits for which drop, in their order, and what was asked."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, list[str]] = {}
+        self.asked: list[tuple[str, list[str]]] = []
+        self.problem: Problem | None = None
+        self.before: Any = None  # called while a read is under way
+
+    async def places(self, _show: str, drop: str, viewers: list[str]) -> list[Waiting]:
+        self.asked.append((drop, viewers))
+        if self.problem is not None:
+            raise self.problem
+        queue = list(self.waiting.get(drop, []))
+        if self.before is not None:
+            self.before()
+        return [
+            Waiting(drop, queue.index(viewer) + 1, len(queue), 1)
+            if viewer in queue
+            else Waiting(drop, 0, len(queue), 0)
+            for viewer in viewers
+        ]
 
 
 class Presences:
@@ -138,7 +179,8 @@ def entry(offset: int, size: int = 0) -> Entry:
 
 def stock(revision: int, drop: str = "d") -> dict[str, Any]:
     """Return a drop's numbers."""
-    return {"drop_id": drop, "available": 1, "held": 0, "sold": 0, "quantity": 1, "revision": revision}
+    numbers = {"available": 1, "held": 0, "sold": 0, "quantity": 1}
+    return {"drop_id": drop, **numbers, "revision": revision, "waitlist_length": 2}
 
 
 def look(offset: int, *, epoch: str = "e", revision: int = 1, snapshot: bool = True) -> Look:
@@ -153,10 +195,24 @@ class Scene:
     """A hub whose ear stands at offset 10 and remembers 6 to 10."""
 
     def __init__(self, **more: Any) -> None:
-        self.looks, self.presences = Looks(), Presences()
-        self.hub = Hub(Settings(**more), self.looks, self.presences)  # type: ignore[arg-type]  # stand-ins
+        self.looks, self.presences, self.queues = Looks(), Presences(), Queues()
+        self.places = Places(self.queues)  # type: ignore[arg-type]  # a stand-in
+        self.heard: list[tuple[str, str, int]] = []
+        self.over: dict[str, dict[str, Any]] = {}  # reservations that nobody has any more
+        self.hub = Hub(
+            settings=Settings(**more),
+            joins=self.looks,  # type: ignore[arg-type]  # a stand-in
+            presence=self.presences,  # type: ignore[arg-type]  # a stand-in
+            places=self.places,
+            holds=self,  # type: ignore[arg-type]  # a stand-in
+            hear=lambda *heard: self.heard.append(heard),
+        )
         self.ear = Ear(self.hub, Place("e", 10), [entry(offset) for offset in range(6, 11)])
         self.hub.ear = self.ear  # type: ignore[assignment]  # a stand-in
+
+    async def find(self, reservation: str) -> tuple[dict[str, Any], str] | None:
+        found = self.over.get(reservation)
+        return None if found is None else (found, "somebody")
 
     def come(self, name: str, since: Since | None = None, guest: Guest | None = None) -> Guest:
         guest = guest or Guest()

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import Code, Problem
-from server.gateway.admission import Admission, household_of
+from server.gateway.admission import Admission
+from server.ids import household_of
 from server.settings import Settings
 
 NOW = 1000.0

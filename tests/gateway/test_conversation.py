@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, dict[str, Any]] = {
     "hello": {"token": "a token", "since": {"epoch": "e", "offset": 3}},
-    "reserve": {"id": "op", "drop": "dr_x", "quantity": 1},
+    "reserve": {"id": "op", "drop": "dr_x", "quantity": 1, "part": True, "receipt": True},
+    "bundle": {"id": "op", "items": [{"drop": "dr_x", "quantity": 1}, {"drop": "dr_y", "quantity": 2}]},
     "release": {"id": "op", "reservation": "rs_x"},
     "waitlist.join": {"id": "op", "drop": "dr_x", "quantity": 2},
     "waitlist.leave": {"id": "op", "drop": "dr_x"},
@@ -38,17 +39,22 @@ async def document(stage: Stage) -> dict[str, Any]:
     return served
 
 
-def payload(document: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Return the schema of a message's payload."""
-    schemas = {each["name"]: each["payload"] for each in document["components"]["messages"].values()}
-    return dict(schemas[kind])
+def payload(document: dict[str, Any], operation: str, kind: str) -> dict[str, Any]:
+    """Return the schema of the payload of a message, `command` or `tell`: an answer may be named as its command."""
+    (found,) = [each["payload"] for each in described(document, operation) if each["name"] == kind]
+    return dict(found)
 
 
 def names(document: dict[str, Any], operation: str) -> set[str]:
     """Return the types of the messages of an operation."""
+    return {each["name"] for each in described(document, operation)}
+
+
+def described(document: dict[str, Any], operation: str) -> list[dict[str, Any]]:
+    """Return the messages of an operation."""
     messages = document["operations"][operation]["messages"]
     found = [resolved(document, each["$ref"]) for each in messages]
-    return {resolved(document, each["$ref"])["name"] for each in found}
+    return [resolved(document, each["$ref"]) for each in found]
 
 
 async def test_asyncapi_is_whole(document: dict[str, Any]) -> None:
@@ -68,7 +74,7 @@ async def test_every_command_is_described_and_taken(stage: Stage, document: dict
     async with stage.watching() as viewer:
         for kind, fields in COMMANDS.items():
             message = {"type": kind, **fields}
-            assert complaints(message, payload(document, kind), components) == []
+            assert complaints(message, payload(document, "command", kind), components) == []
             assert Codec.JSON.decode(Codec.JSON.encode(message)) == Codec.MSGPACK.decode(
                 Codec.MSGPACK.encode(message)
             )
@@ -78,7 +84,7 @@ async def test_every_command_is_described_and_taken(stage: Stage, document: dict
             assert answer.get("code") != "invalid-message", answer
             assert (answer.get("code") == "not-found") is (kind != "ping"), answer
             short = {name: value for name, value in message.items() if name != "id"}
-            described = complaints(short, payload(document, kind), components)
+            described = complaints(short, payload(document, "command", kind), components)
             assert (described == []) is (kind == "ping")
 
 
@@ -98,6 +104,9 @@ async def play(stage: Stage, viewers: list[LiveClient], buyer: LiveClient, token
     await buyer.release(first["reservation"]["id"])
     assert (await stage.pay(token, second["reservation"]["id"])).status_code == 201
     await buyer.event("order.updated")
+    assert (await buyer.bundle((drop, 1), (kept, 1)))["type"] == "bundle"
+    await queue(stage, buyer)
+    await draw(stage, buyer)
     await buyer.request({"type": "ping"})
     await buyer.send({"type": "token", "token": token})
     await buyer.event("ok")
@@ -110,6 +119,23 @@ async def play(stage: Stage, viewers: list[LiveClient], buyer: LiveClient, token
     for viewer in viewers:
         await viewer.event("reactions")
         await viewer.event("show.ended")
+
+
+async def queue(stage: Stage, buyer: LiveClient) -> None:
+    """Play a drop whose units go in two waves, the second to who waits."""
+    drop = await stage.drop(1, waves=[{"quantity": 1}])
+    await stage.reserve(stage.viewer(), drop)
+    assert (await buyer.reserve(drop, part=True))["type"] == "waitlist"
+    await stage.move(drop, "wave")
+    await buyer.event("waitlist.promoted")
+
+
+async def draw(stage: Stage, buyer: LiveClient) -> None:
+    """Play a drop that is drawn."""
+    drop = await stage.drop(1, mode="draw")
+    assert (await buyer.join(drop))["position"] == 1
+    await stage.move(drop, "close")
+    await buyer.until(lambda seen: any(each["drop"] == drop for each in seen.reservations.values()))
 
 
 async def new_show(stage: Stage) -> None:
@@ -135,7 +161,7 @@ async def test_a_whole_show_in_both_codecs(stage: Stage, document: dict[str, Any
     assert {kind.__struct_config__.tag for kind in SERVER_MESSAGES} == documented
     assert {message["type"] for message in said} == documented
     for message in said:
-        wrong = complaints(message, payload(document, message["type"]), document["components"])
+        wrong = complaints(message, payload(document, "tell", message["type"]), document["components"])
         assert wrong == [], (message, wrong)
     events = [[each for each in viewer.messages if "offset" in each and "at" in each] for viewer in heard]
     assert events[0] == events[1] == events[2]

@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from server.client import ClosedError
-from server.inventory.holds import Held
+from server.inventory.outcomes import Held
 from server.protocol.codec import Codec
 from server.store.embedded import Embedded
 from tests.faults.proxy import Proxy

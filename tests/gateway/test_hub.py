@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.errors import CLOSE_POSITION_LOST, Code, unavailable
+from server.eventlog.recovery import Own
 from server.eventlog.stream import Place
 from server.gateway.frames import Format, Shared
 from server.protocol.codec import pack
@@ -265,8 +266,18 @@ async def test_private_messages_reach_the_sockets_of_their_viewer() -> None:
     assert bob.private == []
 
 
+async def test_what_is_heard_of_stock_is_passed_on() -> None:
+    """Whoever remembers a drop as sold out hears of each newer revision; of an older one nobody needs to know."""
+    scene = Scene()
+    await scene.joined("ann")
+    for revision in (4, 6, 5):
+        scene.hub.live(SHOW, "s", "d", pack({"type": "stock.updated", **stock(revision)}))
+    scene.hub.live(SHOW, "c", "", pack({"type": "viewers.updated", "count": 2}))
+    assert scene.heard == [(SHOW, "d", 4), (SHOW, "d", 6)]
+
+
 async def test_reservations_that_cannot_be_looked_at_are_looked_at_again() -> None:
-    """After a new subscription everybody is reminded once, also where the first attempt fails."""
+    """After a new subscription everybody is reminded once of what they have, also where the first attempt fails."""
     scene = Scene()
     guest = await scene.joined("ann")
     for _ in range(3):
@@ -279,9 +290,37 @@ async def test_reservations_that_cannot_be_looked_at_are_looked_at_again() -> No
     scene.looks.answer(look(10, snapshot=False))
     await scene.asked()
     (viewer, _snapshot, then), *others = scene.looks.asked
-    then(look(10, snapshot=False), pack([{"id": "rs_1"}]))
+    kept = {"id": "rs_1", "state": "held"}
+    places = [{"drop": "d", "position": 3, "quantity": 1}]
+    then(look(10, snapshot=False), Own(pack([kept]), pack(places)))
     assert (viewer, others) == ("ann", [])
-    assert [each[-5:] for each in guest.private] == [b"\xa4rs_1"]
+    assert guest.heard == [
+        {"type": "reservation", "reservation": kept, "replayed": False},
+        {"type": "waitlist", **places[0], "length": 2},
+    ]
+
+
+async def test_what_became_of_a_reservation_meanwhile_is_told() -> None:
+    """One that the viewer was told to have and is not listed any more: they hear once how it ended."""
+    scene = Scene()
+    guest = await scene.joined("ann")
+    for name, state in (("rs_1", "held"), ("rs_2", "held"), ("rs_2", "released"), ("rs_3", "paying")):
+        message = {"type": "reservation", "reservation": {"id": name, "state": state}}
+        scene.hub.live(SHOW, "v", "ann", pack(message))
+    guest.private.clear()
+    kept, lapsed = {"id": "rs_3", "state": "sold"}, {"id": "rs_1", "state": "expired"}
+    scene.over = {"rs_1": lapsed}
+    for expected in ([kept, lapsed], [kept]):
+        scene.hub.heard_anew(SHOW)
+        await scene.asked()
+        scene.looks.answer(look(10, snapshot=False))
+        await scene.asked()
+        ((_viewer, _snapshot, then),) = scene.looks.asked
+        scene.looks.asked.clear()
+        then(look(10, snapshot=False), Own(pack([kept]), pack([])))
+        await wait_for(lambda: not scene.hub._tasks, "all is told")
+        assert [message["reservation"] for message in guest.heard] == expected
+        guest.private.clear()
 
 
 async def test_a_show_nobody_watches_is_left_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.eventlog.recovery import Look
+from server.eventlog.recovery import Look, Own
 from server.gateway.welcome import Welcome
 from server.protocol.codec import Codec, pack, unpack_event
 
 SNAPSHOT: dict[str, Any] = {"show": {"id": "sh_1"}, "drops": [{"id": "dr_1"}], "pinned": [], "viewers": 3}
 OWN: list[dict[str, Any]] = [{"id": "rs_1", "quantity": 2, "expires_at": 1_700_000_000_123}]
+WAITS: list[dict[str, Any]] = [{"drop": "dr_1", "position": 3, "quantity": 1}]
 
 
 def look(snapshot: dict[str, Any] | None) -> Look:
@@ -28,10 +29,12 @@ def decoded(codec: Codec, data: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("codec", list(Codec))
-@pytest.mark.parametrize("own", [[], OWN])
-def test_the_welcome_of_somebody_new(codec: Codec, own: list[dict[str, Any]]) -> None:
-    """The shared picture and the viewer's own reservations make one snapshot."""
-    data = Welcome(look(SNAPSHOT)).with_snapshot(codec, "ann", pack(own))
+@pytest.mark.parametrize(("own", "waits"), [([], []), (OWN, []), (OWN, WAITS)])
+def test_the_welcome_of_somebody_new(
+    codec: Codec, own: list[dict[str, Any]], waits: list[dict[str, Any]]
+) -> None:
+    """The shared picture, the viewer's own reservations and places in queues make one snapshot."""
+    data = Welcome(look(SNAPSHOT)).with_snapshot(codec, "ann", Own(pack(own), pack(waits)))
     assert decoded(codec, data) == {
         "type": "welcome",
         "viewer": "ann",
@@ -39,14 +42,14 @@ def test_the_welcome_of_somebody_new(codec: Codec, own: list[dict[str, Any]]) ->
         "offset": 41,
         "server_time_at": 1_700_000_000_000,
         "recovered": False,
-        "snapshot": {**SNAPSHOT, "reservations": own, "waitlist": []},
+        "snapshot": {**SNAPSHOT, "reservations": own, "waitlist": waits},
     }
 
 
 @pytest.mark.parametrize("codec", list(Codec))
 def test_the_welcome_of_somebody_who_returned(codec: Codec) -> None:
     """The place is the one up to which the missed events follow."""
-    data = Welcome(look(None)).with_missed(codec, "ann", 44, 3, pack(OWN))
+    data = Welcome(look(None)).with_missed(codec, "ann", 44, 3, Own(pack(OWN), pack(WAITS)))
     assert decoded(codec, data) == {
         "type": "welcome",
         "viewer": "ann",
@@ -56,6 +59,7 @@ def test_the_welcome_of_somebody_who_returned(codec: Codec) -> None:
         "recovered": True,
         "missed": 3,
         "reservations": OWN,
+        "waitlist": WAITS,
     }
 
 
@@ -73,6 +77,6 @@ def test_the_shared_part_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> Non
     welcome = Welcome(look(SNAPSHOT))
     for number in range(1000):
         own = [{"id": f"rs_{number}"}]
-        data = welcome.with_snapshot(Codec.MSGPACK, f"v{number}", pack(own))
+        data = welcome.with_snapshot(Codec.MSGPACK, f"v{number}", Own(pack(own), pack([])))
         assert decoded(Codec.MSGPACK, data)["snapshot"]["reservations"] == own
     assert len(times) == 1

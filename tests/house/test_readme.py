@@ -23,6 +23,8 @@ TASKS = [
     "load",
     "bench",
     "bench-gateway",
+    "bench-inventory",
+    "soak",
     "multitude",
     "conformance",
     "lock",
@@ -59,7 +61,7 @@ def test_a_missing_target_is_found() -> None:
 @pytest.mark.parametrize("command", commands_of("livedrop"), ids=str)
 def test_a_livedrop_command_exists(command: Command) -> None:
     """Each `livedrop …` of the papers is a command, and each of its options is one that its help names."""
-    plain = [word for word in command.words[1:] if re.fullmatch(r"[a-z]+", word)]
+    plain = [word for word in command.words[1:] if re.fullmatch(r"[a-z]+(-[a-z]+)*", word)]
     told = livedrop_help(*plain[: 2 if plain[:1] == ["catalog"] else 1])
     for option in (word.split("=")[0] for word in command.words if word.startswith("--")):
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", told), f"{option} is not in the help:\n{told}"

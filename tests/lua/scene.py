@@ -6,17 +6,18 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from server import ids
-from server.inventory.books import read_books
+from server.inventory import asks, batch
 from server.store import reads
 from server.store.answers import Answer, ask, unpacked
 from server.store.keys import key
-from tests.deadlines import let_lapse, packed, redis_now
-from tests.keys import leaks
-from tests.lua.told import Told, listening, read_log, top_of
+from tests.deadlines import let_lapse, let_tell, packed
+from tests.lua.told import Told, listening
+from tests.lua.written import Fields, Written
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from server.inventory.asks import Ask
     from server.store.redis import Redis
     from server.store.scripts import Scripts
 
@@ -25,30 +26,38 @@ HOLD_SECONDS = 60
 LEASE_MS = 15_000
 PROVIDER_MS = 30_000
 LOG_LENGTH = 100
+SEED = "a seed that nobody knows"
+PLACES = 1000
+ORDER = 7  # its place in a hold's record
 
-Fields = dict[str, Any]
+# What a test says only where it matters to it.
+USUAL: Fields = {"skip": 0, "seed": SEED, "seed_hash": "its hash", "operation": ""}
+TERMS: Fields = {"claim_ms": PROVIDER_MS, "most_waiting": PLACES, "skip_absent": False, "addresses": False}
 
 
-class Scene:
-    """One show and the scripts; every run is followed by a look at the four numbers."""
+class Scene(Written):
+    """One show and the scripts; every run is followed by a look at the four numbers.
+
+    Numbers are told at every change, as if the last one were long ago; where `paced`, at the scripts' own pace.
+    """
 
     def __init__(self, client: Redis, scripts: Scripts) -> None:
-        self.client = client
+        super().__init__(client)
         self.scripts = scripts
-        self.show = ids.new_show()
+        self.paced = False
         self._numbers = count(1)
-
-    def key(self, name: str) -> str:
-        """Return the place of one of the show's keys."""
-        return key(name, show=self.show)
 
     async def run(self, script: str, /, **args: Any) -> Answer:
         """Run a script on the show and return its answer; the four numbers of every drop must add up after it."""
-        answer = await ask(self.scripts, script, {"show": self.show}, **args)
+        wanted = self.scripts[script].arg_names
+        usual = {name: value for name, value in USUAL.items() if name in wanted}
+        answer = await ask(self.scripts, script, {"show": self.show}, **{**usual, **args})
         for drop, row in (await reads.fields(self.client, self.key("stock"), "stock")).items():
             available, held, sold, quantity, *_ = unpacked(row)
             assert available + held + sold == quantity, f"{script} broke {drop.decode()}"
             assert min(available, held, sold) >= 0, f"{script} broke {drop.decode()}"
+        if not self.paced:
+            await let_tell(self.client, self.show)
         return answer
 
     async def refused(self, script: str, /, **args: Any) -> Answer:
@@ -56,24 +65,90 @@ class Scene:
         before = await self.dump()
         async with self.watched() as told:
             answer = await self.run(script, **args)
-        assert await self.dump() == before, f"{script} wrote, and answered {answer['outcome']}"
-        assert told.nothing, f"{script} told {told}, and answered {answer['outcome']}"
+        assert await self.dump() == before, f"{script} wrote, and answered {answer}"
+        assert told.nothing, f"{script} told {told}, and answered {answer}"
         return answer
-
-    async def dump(self) -> dict[bytes, tuple[bytes, bool]]:
-        """Return all keys of the show: their whole content, and whether they will expire."""
-        places = sorted([place async for place in self.client.scan_iter(f"*{self.show}*", count=1000)])
-        async with self.client.pipeline(transaction=True) as pipe:
-            for place in places:
-                pipe.dump(place)
-                pipe.pttl(place)
-            told = await pipe.execute()
-        rows = zip(places, told[::2], told[1::2], strict=True)
-        return {place: (content, ttl >= 0) for place, content, ttl in rows}
 
     def watched(self) -> AbstractAsyncContextManager[Told]:
         """Listen to the show while the block runs."""
         return listening(self.client, self.show)
+
+    # -- what viewers ask for, many at once
+
+    def taking(
+        self, drop: str, viewer: str = "ann", quantity: int = 1, operation: str = "", **more: Any
+    ) -> Ask:
+        """Ask for units; without an operation it is a new one."""
+        return asks.reserve(self.show, viewer, operation or self.new_operation(), drop, quantity, **more)
+
+    def bundling(self, *items: tuple[str, int], viewer: str = "ann", operation: str = "", **more: Any) -> Ask:
+        """Ask for units of several drops, all or nothing; without an operation it is a new one."""
+        return asks.bundle(self.show, viewer, operation or self.new_operation(), list(items), **more)
+
+    def releasing(self, reservation: str, viewer: str = "ann") -> Ask:
+        """Ask to give a reservation back."""
+        return asks.release(self.show, viewer, reservation)
+
+    def joining(
+        self, drop: str, viewer: str = "ann", quantity: int = 1, operation: str = "", **more: Any
+    ) -> Ask:
+        """Ask for a place in the queue; without an operation it is a new one."""
+        return asks.join(self.show, viewer, operation or self.new_operation(), drop, quantity, **more)
+
+    def leaving(self, drop: str, viewer: str = "ann") -> Ask:
+        """Ask to leave the queue."""
+        return asks.leave(self.show, viewer, drop)
+
+    def new_operation(self) -> str:
+        """Return an operation id that was not there before."""
+        return f"op-{next(self._numbers)}"
+
+    def batch(self, *asked: Ask, **terms: Any) -> Fields:
+        """Return the arguments of a step that carries out all of these."""
+        return {"batch": batch.packed(list(asked), batch.Terms(**{**TERMS, **terms}))}
+
+    async def step(self, *asked: Ask, **terms: Any) -> list[Any]:
+        """Carry all out in one step and return their outcomes."""
+        out: list[Any] = (await self.run("hold_batch", **self.batch(*asked, **terms)))["out"]
+        return out
+
+    async def refused_step(self, *asked: Ask, unmet: int = 0, **terms: Any) -> Any:
+        """Carry out what must change nothing but the demand that was not met, by `unmet`; return the last outcome."""
+        figures = self.key("figures").encode()
+        before, demand = await self.dump(), await self.figure("unmet_demand")
+        async with self.watched() as told:
+            out = await self.step(*asked, **terms)
+        after = await self.dump()
+        assert await self.figure("unmet_demand") == demand + unmet
+        if unmet:
+            before.pop(figures, None)
+            del after[figures]
+        assert after == before, f"the step wrote, and answered {out}"
+        assert told.nothing, f"the step told {told}, and answered {out}"
+        return out[-1]
+
+    async def held(self, drop: str, viewer: str = "ann", quantity: int = 1) -> str:
+        """Reserve and return the reservation's id."""
+        asked = self.taking(drop, viewer, quantity)
+        outcome, *_ = await self.step(asked)
+        assert outcome[0] == "held", outcome
+        return self.reservation(asked)
+
+    async def released(self, reservation: str, viewer: str = "ann", **terms: Any) -> None:
+        """Give a reservation back."""
+        outcome, *_ = await self.step(self.releasing(reservation, viewer), **terms)
+        assert outcome[0] == "released", outcome
+
+    async def joined(self, drop: str, *viewers: str, quantity: int = 1) -> list[str]:
+        """Let viewers join a drop's queue in one step; return the ids that their reservations will have."""
+        asked = [self.joining(drop, viewer, quantity) for viewer in viewers]
+        for outcome in await self.step(*asked):
+            assert outcome[0] == "waiting", outcome
+        return [self.reservation(each) for each in asked]
+
+    def reservation(self, asked: Ask) -> str:
+        """Return the id of the reservation that an operation makes."""
+        return ids.full(self.show, asked.items[0][0])
 
     # -- the ways of a show, each asserting that it went well
 
@@ -128,18 +203,6 @@ class Scene:
         assert answer["outcome"] == "moved", answer
         return answer
 
-    def taking(self, drop: str, viewer: str = "ann", quantity: int = 1, operation: str = "") -> Fields:
-        """Return the arguments that take units; without an operation it is a new one."""
-        reservation = ids.reservation(self.show, viewer, operation or f"op-{next(self._numbers)}")
-        return {"reservation": reservation, "viewer": viewer, "drop": drop, "quantity": quantity}
-
-    async def held(self, drop: str, viewer: str = "ann", quantity: int = 1) -> str:
-        """Reserve and return the reservation's id."""
-        answer = await self.run("hold_reserve", **self.taking(drop, viewer, quantity))
-        assert answer["outcome"] == "held", answer
-        reservation: str = answer["reservation"]["id"]
-        return reservation
-
     def claiming(self, *reservations: str, order: str = "or_1", viewer: str = "ann", **args: Any) -> Fields:
         """Return the arguments that claim reservations for an order."""
         usual = {
@@ -186,73 +249,7 @@ class Scene:
 
     async def given_to(self, reservation: str, order: str) -> None:
         """Write into a hold's record that another order claims it."""
-        *record, _order = await self.record("holds", reservation)
-        await self.client.hset(self.key("holds"), reservation, packed([*record, order]))
-
-    # -- what is there now
-
-    async def record(self, name: str, field: str) -> Any:
-        """Return a packed record of one of the show's hashes; there must be one."""
-        raw = await reads.field(self.client, self.key(name), field, name)
-        assert raw is not None, f"{name} has no {field}"
-        return unpacked(raw)
-
-    async def now(self) -> int:
-        """Return the Redis clock, ms."""
-        return await redis_now(self.client)
-
-    async def numbers(self, drop: str) -> tuple[int, int, int]:
-        """Return (available, held, sold)."""
-        available, held, sold, *_ = await self.record("stock", drop)
-        return available, held, sold
-
-    async def revision(self, drop: str) -> int:
-        """Return the revision of a drop's numbers."""
-        revision: int = (await self.record("stock", drop))[4]
-        return revision
-
-    async def hold(self, reservation: str) -> Fields:
-        """Return a hold's record by name."""
-        names = ("drop", "viewer", "quantity", "state", "unit_price", "expires_at", "order")
-        record = await self.record("holds", reservation)
-        return dict(zip(names, record, strict=True))
-
-    async def terms(self, drop: str) -> Fields:
-        """Return a drop's stored terms and status."""
-        found: Fields = await self.record("drops", drop)
-        return found
-
-    async def order(self, order: str) -> Fields:
-        """Return an unfinished order's record."""
-        found: Fields = await self.record("orders", order)
-        return found
-
-    async def deadline(self, reservation: str) -> int | None:
-        """Return when the sweeper may take a hold, None where it never may."""
-        score = await self.client.zscore(self.key("expiry"), reservation)
-        return None if score is None else int(score)
-
-    async def lease(self, order: str) -> int | None:
-        """Return when an order's lease ends, None where it is not pending."""
-        score = await self.client.zscore(self.key("pending"), order)
-        return None if score is None else int(score)
-
-    async def figure(self, name: str) -> int:
-        """Return one of the show's figures."""
-        return int(await reads.field(self.client, self.key("figures"), name, "figure") or 0)
-
-    async def audit(self) -> None:
-        """Assert that stock, holds and limits agree, that the log has no hole, and that no key is a stray."""
-        for books in await read_books(self.client, self.show):
-            assert not books.differences, books.differences
-        offsets = [offset for offset, _ in await read_log(self.client, self.show)]
-        top = await top_of(self.client, self.show)
-        assert offsets == list(range(top - len(offsets) + 1, top + 1))
-        assert await leaks(self.client) == []
-
-    async def clear(self) -> None:
-        """Take everything of the show away again."""
-        places = await self.dump()
-        if places:
-            await self.client.delete(*places)
-        await self.client.srem(key("active"), self.show)
+        own = ids.own(reservation)
+        record = await self.record("holds", own)
+        record[ORDER] = order
+        await self.client.hset(self.key("holds"), own, packed(record))

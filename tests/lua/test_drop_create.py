@@ -25,8 +25,7 @@ async def test_created(scene: Scene) -> None:
     assert (view["sku"], view["unit_price"], view["hold_seconds"]) == ("MUG", PRICE, 60)
     assert (told.kinds, told.events[0]["drop"]) == (["drop.scheduled"], view)
     assert view["created_at"] == told.events[0]["at"]
-    due = await scene.client.zrange(scene.key("due"), 0, -1, withscores=True)
-    assert due == [(f"open {drop}".encode(), SOON), (f"close {drop}".encode(), LATER)]
+    assert await scene.due() == {f"open {drop}": SOON, f"close {drop}": LATER}
 
 
 async def test_without_planned_times(scene: Scene) -> None:

@@ -15,10 +15,6 @@ CLOCK: dict[str, Any] = {"countdown_ms": 0, "by": "clock"}
 COUNTDOWN: dict[str, Any] = {"countdown_ms": 60_000, "by": "host"}
 
 
-async def due(scene: Scene) -> Any:
-    return await scene.client.zrange(scene.key("due"), 0, -1, withscores=True)
-
-
 async def test_moved_at_once(scene: Scene) -> None:
     """The host opens a drop now: its planned opening is off, and units can be taken."""
     await scene.live()
@@ -30,7 +26,7 @@ async def test_moved_at_once(scene: Scene) -> None:
     assert (told.kinds, told.events[0]["drop"]) == (["drop.opened"], moved["drop"])
     assert moved["drop"]["status"] == "open"
     assert moved["drop"]["opens_at"] == moved["drop"]["opened_at"] == told.events[0]["at"]
-    assert await due(scene) == []
+    assert await scene.due() == {}
     await scene.held(drop)
 
 
@@ -43,9 +39,8 @@ async def test_moved_into_a_countdown(scene: Scene) -> None:
     opens_at = told.events[0]["at"] + 60_000
     assert (told.kinds, told.events[0]["opens_at"]) == (["drop.countdown"], opens_at)
     assert (moved["drop"]["status"], moved["drop"]["opens_at"]) == ("countdown", opens_at)
-    assert await due(scene) == [(f"open {drop}".encode(), opens_at)]
-    refused = await scene.refused("hold_reserve", **scene.taking(drop))
-    assert refused == {"outcome": "drop-not-open", "state": "countdown", "opens_at": opens_at}
+    assert await scene.due() == {f"open {drop}": opens_at}
+    assert await scene.refused_step(scene.taking(drop)) == ["drop-not-open", "countdown", opens_at]
     again = await scene.refused("drop_open", drop=drop, **COUNTDOWN)
     assert again == {"outcome": "wrong-state", "state": "countdown"}
     await scene.moved("drop_open", drop=drop, **NOW)
@@ -56,7 +51,7 @@ async def test_moved_by_the_clock(scene: Scene) -> None:
     await scene.live()
     drop = await scene.planned(opens_at=await scene.now() - 1)
     moved = await scene.moved("drop_open", drop=drop, **CLOCK)
-    assert (moved["drop"]["status"], await due(scene)) == ("open", [])
+    assert (moved["drop"]["status"], await scene.due()) == ("open", {})
 
 
 async def test_early(scene: Scene) -> None:
@@ -64,17 +59,49 @@ async def test_early(scene: Scene) -> None:
     await scene.live()
     drop = await scene.planned(opens_at=FAR)
     assert await scene.refused("drop_open", drop=drop, **CLOCK) == {"outcome": "early"}
-    assert await due(scene) == [(f"open {drop}".encode(), FAR)]
+    assert await scene.due() == {f"open {drop}": FAR}
 
 
 async def test_show_not_live(scene: Scene) -> None:
-    """In a show that is not live no drop opens; a planned opening waits for it."""
+    """In a show that is not live no drop opens; a planned opening waits, and the clock comes again in a second."""
     await scene.created()
-    drop = await scene.planned(opens_at=await scene.now() - 1)
-    for who in (NOW, CLOCK, COUNTDOWN):
-        refused = await scene.refused("drop_open", drop=drop, **who)
-        assert refused == {"outcome": "show-not-live", "state": "scheduled"}
-    assert len(await due(scene)) == 1
+    opens_at = await scene.now() - 1
+    drop = await scene.planned(opens_at=opens_at)
+    refused = {"outcome": "show-not-live", "state": "scheduled"}
+    for who in (NOW, COUNTDOWN):
+        assert await scene.refused("drop_open", drop=drop, **who) == refused
+    assert await scene.due() == {f"open {drop}": opens_at}
+    before = await scene.now()
+    assert await scene.run("drop_open", drop=drop, **CLOCK) == refused
+    assert before <= (await scene.due())[f"open {drop}"] - 1000 <= await scene.now()
+
+
+async def test_a_draw_shows_what_it_cannot_change_any_more(scene: Scene) -> None:
+    """With its opening a draw tells the hash of its seed; the seed itself is kept where no view reads it."""
+    await scene.live()
+    drop = await scene.planned(mode="draw")
+    async with scene.watched() as told:
+        moved = await scene.moved("drop_open", drop=drop, seed="secret", seed_hash="hash", **NOW)
+    assert (told.events[0]["drop"]["seed_hash"], moved["drop"]["seed_hash"]) == ("hash", "hash")
+    assert ("seed" in moved["drop"], "seed" in await scene.terms(drop)) == (False, False)
+    assert await scene.client.hgetall(scene.key("seeds")) == {drop.encode(): b"secret"}
+    plain = await scene.opened()
+    assert "seed_hash" not in await scene.terms(plain)
+
+
+async def test_waves_are_planned(scene: Scene) -> None:
+    """With the opening the waves that come so long after it get their time; the first one is planned."""
+    await scene.live()
+    drop = await scene.planned(waves=[{"quantity": 1, "after_seconds": 5}, {"quantity": 2}])
+    opened_at = (await scene.moved("drop_open", drop=drop, **NOW))["drop"]["opened_at"]
+    assert await scene.due() == {f"wave {drop}": opened_at + 5000}
+    assert (await scene.terms(drop))["waves"] == [
+        {"quantity": 1, "after_seconds": 5, "at": opened_at + 5000},
+        {"quantity": 2},
+    ]
+    for waves in ([], [{"quantity": 1}]):
+        await scene.opened(waves=waves)
+    assert len(await scene.due()) == 1
 
 
 @pytest.mark.parametrize("state", ["open", "paused", "closed"])
@@ -89,7 +116,7 @@ async def test_wrong_state(scene: Scene, state: str) -> None:
     await scene.client.zadd(scene.key("due"), {f"open {drop}": 1})
     assert await scene.refused("drop_open", drop=drop, **NOW) == wrong
     assert await scene.run("drop_open", drop=drop, **CLOCK) == wrong
-    assert await due(scene) == []
+    assert await scene.due() == {}
 
 
 async def test_not_found(scene: Scene) -> None:

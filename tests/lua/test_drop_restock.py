@@ -22,8 +22,9 @@ async def test_moved(scene: Scene) -> None:
         moved = await scene.moved("drop_restock", **more(drop))
     assert [moved["drop"][name] for name in ("available", "held", "sold", "quantity")] == [3, 2, 0, 5]
     assert (told.kinds, told.events[0]["drop_id"]) == (["drop.restocked"], drop)
-    stock = {**told.events[0]["stock"], "type": "stock.updated"}
-    assert (told.stocks, stock["available"], stock["quantity"]) == ([stock], 3, 5)
+    stock, [live] = told.events[0]["stock"], told.stocks
+    assert [stock[name] for name in ("available", "held", "sold", "quantity")] == [3, 2, 0, 5]
+    assert live == {**stock, "type": "stock.updated", "revision": stock["revision"] + 1}
     await scene.held(drop, quantity=3)
 
 
@@ -68,12 +69,46 @@ async def test_it_can_sell_out_again_at_once(scene: Scene) -> None:
     assert told.kinds == ["drop.sold_out"]
 
 
+async def test_who_waits_is_served_first(scene: Scene) -> None:
+    """The event has the units as they came, the live number what is left once those who wait have theirs."""
+    drop = await scene.opened(1)
+    await scene.held(drop, "zoe")
+    anns, bobs = await scene.joined(drop, "ann", "bob")
+    async with scene.watched() as told:
+        moved = await scene.moved("drop_restock", **more(drop, 3))
+    assert told.events[0]["stock"]["available"] == 3
+    assert [(stock["available"], stock["held"], stock["waitlist_length"]) for stock in told.stocks] == [
+        (1, 3, 0)
+    ]
+    assert told.states == [(anns, "held"), (bobs, "held")]
+    assert (moved["drop"]["available"], moved["drop"]["waitlist_length"]) == (1, 0)
+
+
+async def test_a_restock_that_is_gone_at_once_is_told(scene: Scene) -> None:
+    """Where those who wait take all of it, the log says that it is sold out again, after the restock."""
+    drop = await scene.opened(1)
+    await scene.held(drop, "zoe")
+    await scene.joined(drop, "ann", quantity=2)
+    async with scene.watched() as told:
+        await scene.moved("drop_restock", **more(drop, 1))
+    assert told.kinds == ["drop.restocked", "drop.sold_out"]
+
+
 async def test_limit_reached(scene: Scene) -> None:
     """A drop takes units up to its bound, and says how many it has where they would be too many."""
     drop = await scene.opened(2)
     refused = await scene.refused("drop_restock", **more(drop, 9, "a", most=10))
     assert refused == {"outcome": "limit-reached", "limit": 10, "quantity": 2}
     await scene.moved("drop_restock", **more(drop, 8, "a", most=10))
+
+
+async def test_waves_count_for_the_bound(scene: Scene) -> None:
+    """Units of waves that are still to come are spoken for; once released they are counted once."""
+    drop = await scene.opened(2, waves=[{"quantity": 5}])
+    refused = await scene.refused("drop_restock", **more(drop, 4, most=10))
+    assert refused == {"outcome": "limit-reached", "limit": 10, "quantity": 7}
+    await scene.moved("drop_wave", drop=drop, by="host")
+    await scene.moved("drop_restock", **more(drop, 3, most=10))
 
 
 async def test_wrong_state(scene: Scene) -> None:

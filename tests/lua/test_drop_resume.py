@@ -23,6 +23,20 @@ async def test_moved(scene: Scene) -> None:
     await scene.held(drop)
 
 
+async def test_who_waits_is_served_first(scene: Scene) -> None:
+    """What came back meanwhile goes to who waits, in the same step; only the rest is anybody's."""
+    drop = await scene.opened(2)
+    held = await scene.held(drop, "zoe", 2)
+    await scene.moved("drop_pause", drop=drop)
+    [anns] = await scene.joined(drop, "ann")
+    await scene.released(held, "zoe")
+    async with scene.watched() as told:
+        await scene.moved("drop_resume", drop=drop)
+    assert (told.kinds, told.states) == (["drop.resumed"], [(anns, "held")])
+    assert [(stock["available"], stock["waitlist_length"]) for stock in told.stocks] == [(1, 0)]
+    await scene.held(drop, "bob")
+
+
 @pytest.mark.parametrize("state", ["scheduled", "open", "closed"])
 async def test_wrong_state(scene: Scene, state: str) -> None:
     """Only a paused drop can go on; the answer names the state."""

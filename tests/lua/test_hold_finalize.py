@@ -18,11 +18,11 @@ async def test_finalized(scene: Scene) -> None:
     paid = [await scene.held(first, "ann", 2), await scene.held(first), await scene.held(second)]
     await scene.authorized(*paid)
     async with scene.watched() as told:
-        assert await scene.run("hold_finalize", order="or_1") == {"outcome": "finalized"}
+        assert await scene.run("hold_finalize", order="or_1") == {"outcome": "finalized", "owed": []}
     assert (await scene.numbers(first), await scene.numbers(second)) == ((2, 0, 3), (4, 0, 1))
     assert [(stock["drop_id"], stock["sold"]) for stock in told.stocks] == [(first, 3), (second, 1)]
     assert told.states == [(reservation, "sold") for reservation in paid]
-    assert [await scene.deadline(reservation) for reservation in paid] == [None] * 3
+    assert [(await scene.hold(reservation))["order"] for reservation in paid] == ["or_1"] * 3
     assert (await scene.order("or_1"))["step"] == "finalized"
 
 
@@ -31,7 +31,7 @@ async def test_the_figures_grow_once(scene: Scene) -> None:
     drop = await scene.opened(5)
     await scene.authorized(await scene.held(drop, "ann", 2))
     for _ in range(2):
-        assert await scene.run("hold_finalize", order="or_1") == {"outcome": "finalized"}
+        assert (await scene.run("hold_finalize", order="or_1"))["outcome"] == "finalized"
     figures = [await scene.figure(name) for name in ("orders", "units_sold", "gmv")]
     assert figures == [1, 2, 2 * PRICE]
     assert await scene.client.pfcount(scene.key("buyers")) == 1

@@ -49,7 +49,7 @@ async def test_a_retired_show_has_no_leaks(scene: Scene) -> None:
     shows = Shows(scene.client, scene.scripts, log_length=10)
     await shows.move(scene.show, "end")
     assert not await shows.retire(scene.show)
-    await scene.lapsed(*(mine for mine in await scene.record("mine", "bob")))
+    await scene.lapsed(*(reservation for _, _, reservation in await scene.mine("bob")))
     await scene.run("hold_sweep", limit=10)
     assert await shows.retire(scene.show)
     assert await shows.active() == []

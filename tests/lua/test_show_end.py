@@ -28,6 +28,23 @@ async def test_moved(scene: Scene) -> None:
     assert not await scene.client.exists(scene.key("due"))
 
 
+async def test_draws_are_drawn(scene: Scene) -> None:
+    """Every draw that is still open is drawn with the show's end; who waits elsewhere goes empty."""
+    draws = [await scene.opened(1, mode="draw") for _ in range(2)]
+    plain = await scene.opened(1)
+    held = await scene.held(plain, "zoe")
+    await scene.joined(plain, "ann")
+    for drop in draws:
+        await scene.joined(drop, "ann", "bob")
+    await scene.released(held, "zoe", skip_absent=True)
+    async with scene.watched() as told:
+        moved = await scene.moved("show_end")
+    assert (moved["show"]["status"], told.kinds[-1]) == ("ended", "show.ended")
+    assert sorted(told.kinds) == sorted(["drop.drawn", "drop.closed"] * 2 + ["drop.closed", "show.ended"])
+    assert [await scene.numbers(drop) for drop in (*draws, plain)] == [(0, 1, 0)] * 2 + [(1, 0, 0)]
+    assert len(told.states) == 2
+
+
 async def test_what_is_held_can_be_paid(scene: Scene) -> None:
     """A reservation outlives its show: it is sold after the end."""
     drop = await scene.opened(3)

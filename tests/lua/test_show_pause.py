@@ -18,8 +18,7 @@ async def test_moved(scene: Scene) -> None:
         moved = await scene.moved("show_pause")
     assert (moved["show"]["status"], told.kinds) == ("paused", ["show.paused"])
     assert await scene.numbers(drop) == (2, 1, 0)
-    refused = await scene.refused("hold_reserve", **scene.taking(drop))
-    assert refused == {"outcome": "show-not-live", "state": "paused"}
+    assert await scene.refused_step(scene.taking(drop)) == ["show-not-live", "paused"]
 
 
 async def test_not_found(scene: Scene) -> None:

@@ -16,15 +16,20 @@ if TYPE_CHECKING:
 
 async def test_retired(scene: Scene) -> None:
     """Every key of the show, one of every kind there is, gets a TTL of a day."""
-    drop = await scene.opened(5)
-    order = await scene.sold(await scene.held(drop, "ann"))
+    drop = await scene.opened(1)
+    await scene.step(scene.taking(drop, "ann", operation="mine", address="10.0.0.1"), addresses=True)
+    order = await scene.sold(scene.reservation(scene.taking(drop, "ann", operation="mine")))
     await scene.moved("drop_restock", drop=drop, quantity=1, most=99, operation="more")
+    await scene.sold(await scene.held(drop, "bob"), order="or_2", viewer="bob")
+    await scene.run("order_settle", order="or_2", viewer="bob", view={"id": "or_2"})
+    await scene.joined(drop, "carl")
+    await scene.opened(1, mode="draw")
     await scene.visited("ann")
     await scene.run("reaction_add", added={"heart": 2}, most=16)
     await scene.run("order_settle", order=order, viewer="ann", view={"id": order})
     await scene.moved("show_end")
     there = {place.decode().rpartition(":")[2] for place in await scene.dump()}
-    assert there == set(SHOW_KEYS) - {"expiry", "due", "orders", "pending"}
+    assert there == set(SHOW_KEYS) - {"due", "orders", "pending"}
     assert await scene.run("show_retire", keep_ms=KEPT_AFTER_END_MS) == {"outcome": "retired"}
     for place in await scene.dump():
         assert 0 < await scene.client.pttl(place) <= KEPT_AFTER_END_MS

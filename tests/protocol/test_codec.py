@@ -15,7 +15,18 @@ from hypothesis import strategies as some
 from server.errors import Code, Problem
 from server.protocol import codec as codec_module
 from server.protocol.codec import Codec, negotiate, operation_of
-from server.protocol.commands import Command, Hello, Ping, React, Release, Reserve, Since
+from server.protocol.commands import (
+    MAX_BUNDLE_ITEMS,
+    Bundle,
+    BundleItem,
+    Command,
+    Hello,
+    Ping,
+    React,
+    Release,
+    Reserve,
+    Since,
+)
 from server.protocol.events import error_message
 
 if TYPE_CHECKING:
@@ -24,9 +35,18 @@ if TYPE_CHECKING:
 LONGEST_REASON = 300
 MANY = settings(max_examples=200, deadline=None)
 
-TYPES = some.sampled_from(["hello", "reserve", "release", "react", "ping", "token", "chat", "waitlist.join"])
+TYPES = some.sampled_from(
+    ["hello", "reserve", "bundle", "release", "react", "ping", "token", "chat", "waitlist.join"]
+)
 NAMES = some.sampled_from(
-    ["type", "id", "drop", "quantity", "token", "since", "epoch", "offset", "kind", "count"]
+    ["type", "id", "drop", "quantity", "part", "items", "token", "since", "epoch", "offset", "kind", "count"]
+)
+ITEMS = some.lists(
+    some.fixed_dictionaries(
+        {"drop": some.text(max_size=3), "quantity": some.integers(-1, 3)},
+        optional={"new": some.integers(0, 3)},
+    ),
+    max_size=12,
 )
 PLAIN = (
     some.none()
@@ -41,6 +61,9 @@ NESTED = some.recursive(
     lambda inner: some.lists(inner, max_size=5) | some.dictionaries(some.text(max_size=9), inner, max_size=5),
 )
 NEARLY = some.dictionaries(NAMES, NESTED | TYPES | NAMES, max_size=8)
+
+
+BUNDLES = some.fixed_dictionaries({"type": some.just("bundle"), "id": some.text(max_size=3), "items": ITEMS})
 
 
 def decoded(codec: Codec, data: bytes) -> Command | Problem:
@@ -77,7 +100,7 @@ def test_nearly_a_message_is_a_command_or_a_problem(message: dict[str, Any]) -> 
         assert result.since.offset >= 0
 
 
-@given(message=some.dictionaries(NAMES, NESTED | TYPES, max_size=8))
+@given(message=some.dictionaries(NAMES, NESTED | TYPES, max_size=8) | BUNDLES)
 @MANY
 def test_both_codecs_agree(message: dict[str, Any]) -> None:
     """The same message is the same command, or refused, whichever way it comes."""
@@ -92,7 +115,9 @@ def test_both_codecs_agree(message: dict[str, Any]) -> None:
 
 
 @given(
-    message=NEARLY | some.dictionaries(NAMES, some.integers(0, 9) | some.text(max_size=3) | TYPES, max_size=8)
+    message=NEARLY
+    | some.dictionaries(NAMES, some.integers(0, 9) | some.text(max_size=3) | TYPES, max_size=8)
+    | BUNDLES
 )
 @MANY
 def test_the_quick_way_takes_nothing_that_the_other_refuses(message: dict[str, Any]) -> None:
@@ -147,6 +172,12 @@ def test_any_text_in_any_field_is_refused_or_kept_whole(data: str) -> None:
         ({"type": "reserve", "id": "a", "drop": "d", "quantity": 1}, Reserve(id="a", drop="d", quantity=1)),
         ({"type": "reserve", "id": "é" * 64, "drop": "d", "quantity": 10_000, "new": {"a": [1]}},
          Reserve(id="é" * 64, drop="d", quantity=10_000)),
+        ({"type": "reserve", "id": "a", "drop": "d", "quantity": 1, "part": True, "receipt": True},
+         Reserve(id="a", drop="d", quantity=1, part=True, receipt=True)),
+        ({"type": "bundle", "id": "a", "items": [{"drop": "d", "quantity": 1}]},
+         Bundle(id="a", items=[BundleItem("d", 1)])),
+        ({"type": "bundle", "id": "a", "items": [{"drop": "d", "quantity": 2, "new": {"a": 1}}]},
+         Bundle(id="a", items=[BundleItem("d", 2)])),
         ({"type": "react", "kind": "heart"}, React(kind="heart", count=1)),
         ({"type": "ping"}, Ping(id=None)),
     ],
@@ -188,6 +219,24 @@ def test_a_quantity_is_a_whole_number_in_its_bounds(number: float) -> None:
     assert isinstance(problem, Problem)
     assert problem.detail.startswith("quantity: Expected `int`")
     assert problem.detail.endswith(f"given {number}.")
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ([], "items: Expected `array` of length >= 1"),
+        ([{"drop": "d", "quantity": 1}] * (MAX_BUNDLE_ITEMS + 1), "items: Expected `array` of length <= 10"),
+        ([{"drop": "d", "quantity": 0}], "items[0].quantity: Expected `int` >= 1"),
+        ([{"quantity": 1}], "items[0]: Object missing required field `drop`"),
+        (["d"], "items[0]: Expected `object`, got `str`"),
+    ],
+)
+def test_a_bundle_has_one_to_ten_items(items: list[Any], said: str) -> None:
+    """Each with its own bounds; the sentence names the place."""
+    for codec in Codec:
+        problem = decoded(codec, codec.encode({"type": "bundle", "id": "a", "items": items}))
+        assert isinstance(problem, Problem)
+        assert problem.detail.startswith(said)
 
 
 def test_texts_are_told_by_their_length() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from server.inventory.holds import Held
+from server.inventory.outcomes import Held
 from server.ledger.tables import drops, log_positions
 from tests.houses import live_show, open_drop
 

@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from server.app import keep_running
 from server.gateway.presence import Presence
-from server.inventory.holds import Held
+from server.inventory.outcomes import Held
 from server.ledger.tables import drops
 from server.store.keys import key
+from tests.deadlines import let_lapse
 from tests.houses import live_show, numbers, open_drop
 from tests.waiting import wait_for
 
@@ -82,16 +83,31 @@ async def test_units_come_back_once_whoever_sweeps(house: House, sweepers: int) 
         await asyncio.gather(*running, return_exceptions=True)
 
 
+async def test_a_crowd_that_lapses_is_let_go_in_one_look(house: House) -> None:
+    """More than one step takes: the worker goes on at once until nothing is overdue."""
+    show = await live_show(house)
+    drop = await open_drop(house, show, 450)
+    taken = await asyncio.gather(
+        *(house.holds.reserve(show, f"viewer-{number}", "op", drop, 1) for number in range(450))
+    )
+    held = [one.reservation["id"] for one in taken if isinstance(one, Held)]
+    await let_lapse(house.client, show, *held)
+    assert (await house.holds.sweep(show)).lapsed < 450
+    await house.sweeper()._tick(show)
+    assert await numbers(house, show, drop) == (450, 0, 0)
+
+
 async def test_a_deadline_without_a_record_holds_up_nobody(house: House) -> None:
     """An index entry that belongs to nothing is dropped; the show's other units come back in the same sweep."""
     show = await live_show(house)
     drop = await open_drop(house, show, 1)
     held = await house.holds.reserve(show, "viewer", "op", drop, 1)
     assert isinstance(held, Held)
-    expiry = key("expiry", show=show)
-    await house.client.zadd(expiry, {"rs_nobody": 1, held.reservation["id"]: 2})
-    await house.holds.sweep(show)
-    assert await house.client.zcard(expiry) == 0
+    await house.client.zadd(key("expiry", show=show), {"nobody": 1})
+    await let_lapse(house.client, show, held.reservation["id"])
+    assert (await house.holds.sweep(show)).lapsed == 1
+    assert await house.client.zscore(key("expiry", show=show), "nobody") is None
+    assert await numbers(house, show, drop) == (1, 0, 0)
 
 
 async def test_an_ended_show_is_retired_after_its_last_event_is_recorded(house: House) -> None:

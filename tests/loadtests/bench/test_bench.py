@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from loadtests.bench import postgres
 from loadtests.stagehand import ROOT
 from tests.waiting import wait_for
 
@@ -26,6 +27,7 @@ SECONDS = 120.0
 @contextmanager
 def bench(folder: str, *words: str) -> Iterator[subprocess.Popen[str]]:
     """Start the benchmarks; all that they keep is in the folder. They are ended with the block at the latest."""
+    Path(folder).chmod(0o755)  # PostgreSQL runs as somebody else where we are root
     with subprocess.Popen(
         [sys.executable, "-m", "loadtests.bench", *words, *TINY],
         cwd=ROOT,
@@ -37,7 +39,12 @@ def bench(folder: str, *words: str) -> Iterator[subprocess.Popen[str]]:
         try:
             yield process
         finally:
-            process.kill()  # harmless when it has ended; what it started goes down with it
+            process.terminate()  # harmless when it has ended; what it started goes down with it
+            try:
+                process.communicate(timeout=SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
 
 
 def those_of(folder: str) -> dict[int, str]:
@@ -60,13 +67,25 @@ def kept_in(folder: str) -> list[Path]:
 @pytest.mark.parametrize(
     ("words", "goals"),
     [
-        (["selling"], ["vs one EVALSHA each", "vs plain unpipelined DECR", "vs the naive server"]),
+        (
+            ["inventory"],
+            [
+                "vs our script for one each",
+                "vs a leaner script for one each",
+                "vs plain unpipelined DECR",
+                "with ten times the viewers",
+                "with ten times the drops",
+                "with ten times the holds",
+                "memory of Redis per hold",
+                "vs the naive server",
+            ],
+        ),
         (
             ["gateway", "--only", "fanout", "--only", "returning"],
             ["vs raw loop", "vs websockets.broadcast", "vs naive", "handshake and hello", "got twice"],
         ),
     ],
-    ids=["selling", "gateway"],
+    ids=["inventory", "gateway"],
 )
 def test_the_benchmarks_run(words: list[str], goals: list[str]) -> None:
     """The smallest run goes through its parts, prints every goal, and ends with 0 whatever was reached."""
@@ -77,11 +96,35 @@ def test_the_benchmarks_run(words: list[str], goals: list[str]) -> None:
             assert goal in told, told
 
 
-async def test_told_to_leave_it_leaves_nothing_behind() -> None:
+def test_the_picture_goes_where_it_is_asked_for() -> None:
+    """`--plot` names the file of the picture; without it none is drawn."""
+    with TemporaryDirectory() as folder, TemporaryDirectory() as other:
+        picture = Path(other) / "latency.svg"
+        for words in ([], ["--plot", str(picture)]):
+            assert not picture.exists()
+            with bench(folder, "inventory", "--only", "latency", *words) as process:
+                told, _ = process.communicate(timeout=SECONDS)
+            assert process.returncode == 0, told
+        assert picture.read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("words", "busy"),
+    [
+        (["gateway", "--only", "sweep"], "crowd_process"),
+        pytest.param(
+            ["inventory", "--only", "stock"],
+            "pgbench",
+            marks=pytest.mark.skipif(not postgres.installed(), reason=postgres.MISSING),
+        ),
+    ],
+    ids=["gateway", "inventory"],
+)
+async def test_told_to_leave_it_leaves_nothing_behind(words: list[str], busy: str) -> None:
     """SIGTERM in the middle of a part ends servers, peers, viewers and store, removes their files, and says so."""
-    with TemporaryDirectory() as folder, bench(folder, "gateway", "--only", "sweep") as process:
-        await wait_for(lambda: "crowd_process" in str(those_of(folder)), "the viewers to come", SECONDS)
-        assert len(those_of(folder)) > 3
+    with TemporaryDirectory() as folder, bench(folder, *words) as process:
+        await wait_for(lambda: busy in str(those_of(folder)), f"{busy} to work", SECONDS)
+        assert len(those_of(folder)) >= 3
         process.send_signal(signal.SIGTERM)
         told, _ = process.communicate(timeout=SECONDS)
         assert process.returncode == 128 + signal.SIGTERM, told

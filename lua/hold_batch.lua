@@ -1,0 +1,98 @@
+-- purpose: carry out what viewers ask of a show's inventory, in the order in which they came: take, give back, queue
+-- returns: now; drops: what a caller must know of each named drop; out: for each operation its outcome and numbers:
+--   held, replayed, released, waiting, or a refusal's code; owed: drops whose numbers are still to be told; spent_us
+-- events: drop.sold_out; the live stock, per drop once and at most every 100 ms; reservations and promotions to
+--   viewers, and new places to those who did not ask for them on a socket
+--- @include "batch_join"
+--- @include "batch_leave"
+--- @include "batch_open"
+--- @include "batch_release"
+--- @include "batch_take"
+--- @include "desk_close"
+--- @include "desk_count"
+--- @include "queue_position"
+--- @include "tell_viewer"
+local show_key = KEYS[1]  -- hash  status, offset
+local drops_key = KEYS[2]  -- hash  drop -> terms
+local numbers_key = KEYS[3]  -- hash  number -> drop
+local stock_key = KEYS[4]  -- hash  drop -> numbers
+local holds_key = KEYS[5]  -- hash  reservation -> hold
+local mine_key = KEYS[6]  -- hash  viewer -> reservations
+local expiry_key = KEYS[7]  -- zset  reservations by the time they lapse
+local due_key = KEYS[8]  -- zset  planned moves by time
+local waitlist_key = KEYS[9]  -- zset  places in all queues
+local waiting_key = KEYS[10]  -- hash  place -> who wants what
+local viewers_key = KEYS[11]  -- hash  viewer here now
+local addresses_key = KEYS[12]  -- hash  drop and address -> units
+local seeds_key = KEYS[13]  -- hash  drop -> its secret seed
+local awards_key = KEYS[14]  -- stream  the award log
+local figures_key = KEYS[15]  -- hash  unmet_demand
+local log_key = KEYS[16]  -- stream  the show's events
+local live_key = KEYS[17]  -- channel  events and live numbers
+local batch = cmsgpack.unpack(ARGV[1])  -- map  drops, and by operation: verbs, sizes, ids, viewers, which, quantities, apart
+
+-- Older servers have no clock of their work; then the caller keeps to the number of operations alone.
+local timed, clock = pcall(function() return os.clock end)
+local began = timed and clock() or 0
+local desk = batch_open({
+  show = show_key, drops = drops_key, numbers = numbers_key, stock = stock_key, holds = holds_key, mine = mine_key,
+  expiry = expiry_key, due = due_key, waitlist = waitlist_key, waiting = waiting_key, viewers = viewers_key,
+  addresses = addresses_key, seeds = seeds_key, awards = awards_key, figures = figures_key, log = log_key,
+  live = live_key,
+}, batch)
+local out, places, i = {}, {}, 1
+while i <= #batch.ids do
+  local verb, size, asks = batch.verbs[i], batch.sizes[i], {}
+  for n = 1, size do
+    local at = i + n - 1
+    asks[n] = {
+      own = batch.ids[at], viewer = batch.viewers[at], drop = batch.drops[batch.which[at]],
+      quantity = batch.quantities[at], mode = verb == 'claim' and 'first_paid' or 'fifo', part = verb == 'part',
+      claim_ms = verb == 'claim' and batch.claim_ms or nil, address = batch.addresses[at] or nil, most = batch.most,
+    }
+  end
+  local outcomes
+  if verb == 'release' then
+    outcomes = { batch_release(desk, asks[1]) }
+  elseif verb == 'join' then
+    outcomes = { batch_join(desk, asks[1]) }
+  elseif verb == 'leave' then
+    outcomes = { batch_leave(desk, asks[1]) }
+  else
+    outcomes = batch_take(desk, asks)
+  end
+  for n = 1, size do
+    local outcome = outcomes[n] or false
+    if outcome and outcome.place then
+      local apart = batch.apart[i + n - 1]
+      places[#places + 1] = { outcome = outcome, place = outcome.place, drop = asks[n].drop, apart = apart }
+      outcome.place = nil
+    end
+    out[#out + 1] = outcome
+  end
+  i = i + size
+end
+desk_close(desk)
+for _, joined in ipairs(places) do
+  local drop, place, outcome = desk.drops[joined.drop], joined.place, joined.outcome
+  local _, _, queued = desk_count(desk, place.viewer, drop.number)
+  local position, length = queue_position(desk, drop, place.name), drop.stock.waiting
+  outcome[#outcome + 1] = position
+  outcome[#outcome + 1] = length
+  outcome[#outcome + 1] = queued
+  -- Their sockets may be at another process, which tells them of a place's moves once it knows of the place.
+  if joined.apart and position > 0 then
+    local told = { type = 'waitlist', drop = drop.id, position = position, length = length, quantity = queued }
+    tell_viewer(live_key, place.viewer, told)
+  end
+end
+local drops = {}
+for n, name in ipairs(batch.drops) do
+  local drop = desk.drops[name]
+  drops[n] = drop and {
+    drop.stock.available, drop.stock.held, drop.stock.revision, drop.stock.gone_at, drop.stock.waiting,
+    drop.terms.opened_at or 0, drop.terms.sku, drop.terms.currency, drop.terms.unit_price,
+  } or false
+end
+local spent_us = timed and math.floor((clock() - began) * 1000000) or 0
+return cmsgpack.pack({ now = desk.now, drops = drops, out = out, owed = desk.owed, spent_us = spent_us })

@@ -1,0 +1,1 @@
+"""Tests of the inventory: its operations, its books, and draws that are drawn again."""
