@@ -42,7 +42,7 @@ demo: $(VENV)/.runtime
 	@$(say) "The demo has ended."
 
 test: $(VENV)/.dev chromium lint
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 	@$(say) "Lint and tests passed."
 
 lint: $(VENV)/.dev

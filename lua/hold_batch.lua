@@ -29,6 +29,7 @@ local awards_key = KEYS[14]  -- stream  the award log
 local figures_key = KEYS[15]  -- hash  unmet_demand
 local log_key = KEYS[16]  -- stream  the show's events
 local live_key = KEYS[17]  -- channel  events and live numbers
+local left_key = KEYS[18]  -- hash  draw and viewer -> how often they left it
 local batch = cmsgpack.unpack(ARGV[1])  -- map  drops, and by operation: verbs, sizes, ids, viewers, which, quantities, apart
 
 -- Older servers have no clock of their work; then the caller keeps to the number of operations alone.
@@ -38,7 +39,7 @@ local desk = batch_open({
   show = show_key, drops = drops_key, numbers = numbers_key, stock = stock_key, holds = holds_key, mine = mine_key,
   expiry = expiry_key, due = due_key, waitlist = waitlist_key, waiting = waiting_key, viewers = viewers_key,
   addresses = addresses_key, seeds = seeds_key, awards = awards_key, figures = figures_key, log = log_key,
-  live = live_key,
+  live = live_key, left = left_key,
 }, batch)
 local out, places, i = {}, {}, 1
 while i <= #batch.ids do

@@ -40,10 +40,14 @@ local desk = desk_open({
   addresses = addresses_key, seeds = seeds_key, awards = awards_key, figures = figures_key, log = log_key,
   live = live_key,
 }, skip == 1)
+-- All draws together serve as many in this step as one may: where those ahead may need them all, a worker serves.
+local served = 0
 for _, name in ipairs(redis.call('HKEYS', drops_key)) do
   local drop = desk_drop(desk, name)
   if drop.terms.status ~= 'closed' then
     drop_end(desk, drop)
+    drop.served = math.min(served, 256)
+    served = served + (drop.stock.backlog > 0 and drop.stock.waiting or 0)
   end
 end
 desk_close(desk)

@@ -1,5 +1,5 @@
 -- purpose: let everything of an ended show go a while later, once nothing in it can change any more
--- returns: outcome retired | unfinished where holds or orders are open | gone where the show is
+-- returns: outcome retired | unfinished where holds or orders are open, or winners to be served | gone where the show is
 -- events: none
 --- @include "answer"
 local show_key = KEYS[1]  -- hash  status
@@ -26,6 +26,7 @@ local waiting_key = KEYS[21]  -- hash  expires with the show
 local addresses_key = KEYS[22]  -- hash  expires with the show
 local seeds_key = KEYS[23]  -- hash  expires with the show
 local awards_key = KEYS[24]  -- stream  expires with the show
+local left_key = KEYS[25]  -- hash  expires with the show
 local keep_ms = tonumber(ARGV[1])  -- integer  how long it can still be read
 
 local state = redis.call('HGET', show_key, 'status')
@@ -36,14 +37,15 @@ if state ~= 'ended' or redis.call('ZCARD', pending_key) > 0 then
   return answer('unfinished')
 end
 for _, row in ipairs(redis.call('HVALS', stock_key)) do
-  if cmsgpack.unpack(row)[2] > 0 then
+  local numbers = cmsgpack.unpack(row)
+  if numbers[2] > 0 or numbers[13] > 0 then
     return answer('unfinished')
   end
 end
 for _, key in ipairs({
   show_key, expiry_key, pending_key, drops_key, stock_key, holds_key, mine_key, due_key, orders_key,
   figures_key, audience_key, buyers_key, present_key, log_key, reactions_key, restocks_key, gateways_key,
-  viewers_key, numbers_key, waitlist_key, waiting_key, addresses_key, seeds_key, awards_key,
+  viewers_key, numbers_key, waitlist_key, waiting_key, addresses_key, seeds_key, awards_key, left_key,
 }) do
   redis.call('PEXPIRE', key, keep_ms)
 end

@@ -1,11 +1,15 @@
 --- @include "desk_forget"
 --- @include "desk_note"
+--- @include "draw_left"
 --- @include "queue_record"
 -- Take a viewer out of a drop's queue; false where they do not stand in it.
 local function desk_leave(desk, drop, viewer)
   local place = queue_record(desk, drop, viewer)
   if not place then
     return false
+  end
+  if drop.terms.mode == 'draw' then
+    desk.left[place.name] = draw_left(desk, place.name) + 1
   end
   drop.stock.waiting = drop.stock.waiting - 1
   drop.changed = true

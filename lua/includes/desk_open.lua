@@ -3,15 +3,16 @@
 -- script that refuses half-way has written nothing, and a batch costs one write per kind of record.
 -- `keys` names the show's keys, `skip` says whether the queue passes over who is not here; nil: it is not served.
 -- What waits to be written: `fresh` holds, `owners` whose list of own reservations changed, `lapses` reservations by
--- deadline, `joins` and `leaves` of queues, units by `addresses`, figures, `events`, planned moves that are `undue`,
--- and private messages `told` to viewers.
+-- deadline, `joins` and `leaves` of queues, how often draws were `left`, units by `addresses`, figures, `events`,
+-- planned moves that are `undue`, and private messages `told` to viewers.
 local function desk_open(keys, skip)
   local show = redis.call('HMGET', keys.show, 'status', 'limit_per_viewer')
   return {
     keys = keys, now = now_ms(), status = show[1], limit = tonumber(show[2]) or math.huge, skip = skip,
     prefix = 'rs_' .. keys.show:match('{sh_([^}]*)}') .. '_',
     drops = {}, numbered = {}, holds = {}, mine = {},
-    fresh = {}, owners = {}, lapses = {}, joins = {}, leaves = {}, places = {}, addresses = {}, told = {}, scores = {},
+    fresh = {}, owners = {}, lapses = {}, joins = {}, leaves = {}, places = {}, left = {},
+    addresses = {}, told = {}, scores = {},
     events = {}, undue = {}, unmet = 0, owed = {},
   }
 end

@@ -20,6 +20,7 @@ LIMITS = {
     "show": "the limit per viewer in this show is {limit} and {taken} are taken",
     "address": "the limit per network address is {limit}",
     "queue": "the queue has {limit} places, all are taken",
+    "entries": "a draw can be entered {limit} times and you have left it {taken} times",
 }
 NOTHING_HELD = "This drop holds nothing: who pays first gets it. Check out with its drop in `items`."
 # Refusals without numbers: outcome, and what the script says with it -> code and sentence.

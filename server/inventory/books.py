@@ -20,8 +20,11 @@ FIRST = 2**40  # of a drop's places in the index of all queues, times its number
 async def read_books(client: Redis, show: str) -> list[DropBooks]:
     """Return a show's drops, counted from their parts, with every difference inside Redis noted."""
     records = await read_records(client, show)
-    if records is None:
-        return []
+    return compared(records) if records is not None else []
+
+
+def compared(records: Records) -> list[DropBooks]:
+    """Return the drops of records that were read, with every difference between them noted."""
     for check in (
         _check_numbers,
         _check_holds,
@@ -63,19 +66,20 @@ def _check_orders(records: Records) -> None:
 
 def _check_mine(records: Records) -> None:
     """Note where what a viewer is known to have is not what their holds and places say."""
+    known = Counter(
+        (viewer, *row[at : at + 3]) for viewer, row in records.mine.items() for at in range(0, len(row), 3)
+    )
     expected = Counter(
         (hold.viewer, hold.number, hold.quantity, own) for own, hold in records.holds.items() if hold.counts
     )
+    # What was let go may be listed, with no units; that its id is may also be a place that waits on under it.
     expected.update(
         (hold.viewer, hold.number, 0, own)
         for own, hold in records.holds.items()
-        if not hold.counts and any(own == known for known in records.mine.get(hold.viewer, ())[2::3])
+        if not hold.counts and (hold.viewer, hold.number, 0, own) in known
     )
     expected.update(
         (place.viewer, -place.number, place.quantity, place.reservation) for place in records.places
-    )
-    known = Counter(
-        (viewer, *row[at : at + 3]) for viewer, row in records.mine.items() for at in range(0, len(row), 3)
     )
     for _viewer, number, quantity, own in known - expected:
         records.note(abs(number), f"a viewer's list has {quantity} as {own}, which is not theirs")
@@ -167,6 +171,11 @@ def _check_entries(records: Records, drop: DropBooks, found: chain.Chain) -> Non
     waiting = {place.reservation for place in records.places if place.number == drop.number}
     if found.entries != drop.joined:
         drop.differences.append(f"{drop.joined} entered, the award log has {found.entries}")
+    gone = found.entries - len(found.entered)
+    if gone != records.left[drop.number]:
+        drop.differences.append(
+            f"{records.left[drop.number]} are said to have left, the award log has {gone}"
+        )
     if not waiting <= found.entered or (drop.status != "closed" and waiting != found.entered):
         drop.differences.append("those in the draw are not those who entered by the award log")
 

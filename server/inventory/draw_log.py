@@ -2,7 +2,7 @@
 
 It is read from the award log, so it names no viewer: an entry is the own part of the reservation that it may become,
 and whoever entered knows theirs by its number, which is the position that they were told. The whole log is one answer,
-because only the whole can be checked. Its bound is 8 entries (`batch_join.lua`) for each viewer who ever entered.
+because only the whole can be checked. Its bound is 8 entries (`batch_join_refusal.lua`) for each viewer.
 
 Reading it is work, and all awards of the show are in its way. So a process reads one draw once at a time, keeps what it
 read of an open one for a second, and what cannot change any more for longer. A log is that of one moment: head and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 HELD, PAYING, SOLD = 1, 2, 3  # a hold's states in which its units are its viewer's
 USUAL: list[Any] = ["", 0, ""]  # order, deadline and address, where a hold's record leaves them out
-HASHES = ("drops", "stock", "numbers", "holds", "mine", "waiting", "seeds", "addresses", "orders")
+HASHES = ("drops", "stock", "numbers", "holds", "mine", "waiting", "seeds", "left", "addresses", "orders")
 
 
 @dataclass(slots=True)
@@ -83,6 +84,7 @@ class Records:
     places: list[Place]
     queued: set[str]  # '<number> <viewer>', as the index of the queues has them
     seeds: dict[str, str]  # drop -> of its draw
+    left: Counter[int]  # number -> how often somebody left this draw
     addresses: dict[str, int]  # '<number> <address>' -> units
     deadlines: list[tuple[str, int]]  # reservations of one step and their time
     orders: list[dict[str, Any]]
@@ -120,6 +122,7 @@ async def read_records(client: Redis, show: str) -> Records | None:
         places=_places(raw["waiting"], scores),
         queued=set(scores),
         seeds={drop.decode(): seed.decode() for drop, seed in raw["seeds"].items()},
+        left=_left(raw["left"]),
         addresses={name.decode(): int(units) for name, units in raw["addresses"].items()},
         deadlines=[(entry.decode(), int(at)) for entry, at in expiring],
         orders=[unpacked(record) for record in raw["orders"].values()],
@@ -138,6 +141,13 @@ def _hold(row: list[Any]) -> Hold:
     _order, deadline, address = [*rest, *USUAL[len(rest) :]]
     ends = {HELD: expires_at, PAYING: deadline}.get(state)
     return Hold(number, viewer, quantity, state, rank, ends, address)
+
+
+def _left(counted: dict[bytes, bytes]) -> Counter[int]:
+    left: Counter[int] = Counter()
+    for name, times in counted.items():
+        left[int(name.partition(b" ")[0])] += int(times)
+    return left
 
 
 def _places(waiting: dict[bytes, bytes], scores: dict[str, int]) -> list[Place]:

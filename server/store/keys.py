@@ -109,6 +109,13 @@ KEYS: dict[str, Key] = {
         Lifetime.SHOW,
         "drop -> the seed of its draw, secret until it closes",
     ),
+    "left": Key(
+        "ld:{{{show}}}:left",
+        "hash",
+        "inventory",
+        Lifetime.SHOW,
+        "'<number> <viewer>' -> how often they left the draw: they may come back 7 times",
+    ),
     "awards": Key(
         "ld:{{{show}}}:awards",
         "stream",

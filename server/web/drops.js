@@ -45,11 +45,11 @@ export class DropCard {
       type: "button",
       onclick: () => acts.release(this.#drop),
     });
-    this.leave = make(
-      "button",
-      { class: "leave quiet", type: "button", onclick: () => acts.leave(this.#drop) },
-      "Leave the line",
-    );
+    this.leave = make("button", {
+      class: "leave quiet",
+      type: "button",
+      onclick: () => acts.leave(this.#drop),
+    });
     this.own = make("div", { class: "own" }, this.more, this.release, this.leave);
     this.element = this.#build(drop);
   }
@@ -76,6 +76,7 @@ export class DropCard {
     this.more.hidden = held === 0 || drop.status !== "open" || this.#takable === 0;
     this.release.hidden = held === 0;
     this.leave.hidden = offer.kind !== "waiting";
+    setText(this.leave, drop.mode === "draw" ? "Leave the draw" : "Leave the line");
     const nothing = held === 0 && this.leave.hidden;
     if (nothing && this.own.contains(document.activeElement)) this.take.focus();
     this.own.hidden = nothing;

@@ -71,6 +71,22 @@ async def test_there_is_no_such_reservation_or_order(stage: Stage, identifier: s
     )
 
 
+@pytest.mark.parametrize("kind", ["or", "dr"])
+async def test_a_reservation_has_one_name(stage: Stage, kind: str) -> None:
+    """By its own part under another kind it can be neither read, given back, receipted nor paid, alone or twice."""
+    viewer = stage.viewer()
+    mine = await taken(stage, viewer, await stage.drop(1))
+    alias = f"{kind}_{mine[3:]}"
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/receipt")):
+        answer = await stage.call(method, f"/v1/reservations/{alias}{path}", viewer)
+        assert_problem(answer, 404, "not-found", "There is no reservation")
+    assert_problem(await stage.pay(viewer, alias), 404, "not-found", "There is no reservation")
+    assert_problem(await stage.pay(viewer, mine, alias), 422, "invalid-message", "belong to one show")
+    async with stage.watching(viewer) as watching:
+        assert (await watching.release(alias))["code"] == "not-found"
+    assert (await stage.call("GET", f"/v1/reservations/{mine}", viewer)).json()["state"] == "held"
+
+
 async def test_checkout_makes_one_order_of_several_reservations(stage: Stage) -> None:
     """201 with the whole order, that its buyer and the show's host find again, and nobody else."""
     first, second = await stage.drop(5, unit_price=100), await stage.drop(5, limit_per_viewer=3)

@@ -109,6 +109,19 @@ async def test_an_entry_stays_as_it_is(stage: Stage) -> None:
     assert [entry["quantity"] for entry in (await log_of(stage, drop))["entries"]] == [2]
 
 
+async def test_leaving_and_entering_has_an_end(stage: Stage) -> None:
+    """409 `limit-reached` says how often one can enter; the record stays as long as its viewers are many."""
+    drop, viewer = await stage.drop(1, mode="draw"), stage.viewer()
+    for _ in range(8):
+        assert (await enter(stage, viewer, drop)).status_code == 200
+        await stage.call("DELETE", path(stage, drop, "waitlist"), viewer)
+    refused = await enter(stage, viewer, drop)
+    assert_problem(
+        refused, 409, "limit-reached", "a draw can be entered 8 times and you have left it 8 times"
+    )
+    assert len((await log_of(stage, drop))["entries"]) == 8
+
+
 async def test_a_draw_needs_no_waitlist_flag(stage: Stage) -> None:
     """`waitlist: false` is about queues for what comes back; one can enter all the same."""
     drop = await stage.drop(1, mode="draw", waitlist=False)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from server.app import House
+    from tests.chaos.plan import Plan
 
 SETTINGS = {
     "LIVEDROP_PROVIDER_SECONDS": "2",
@@ -61,16 +62,20 @@ class Estate:
 
 
 @asynccontextmanager
-async def estate(folder: Path, size: int, fault: str = "") -> AsyncIterator[Estate]:
-    """Start so many gateways, all with the fault where one is named; they must leave in good order."""
+async def estate(folder: Path, plan: Plan) -> AsyncIterator[Estate]:
+    """Start the gateways of a plan; they must leave in good order."""
+    size, fault, skip = plan.gateways, plan.fault, plan.skip_absent
     with Embedded.start(folder / "store") as store:
-        async with house_at(store.url, folder / "ledger", provider_seconds=2) as house:
+        async with house_at(
+            store.url, folder / "ledger", provider_seconds=2, waitlist_skip_absent=skip
+        ) as house:
             listed = folder / "faults"
             if fault:
                 repertoire(fault)  # the line that it replaces is still there
                 await asyncio.to_thread(listed.write_text, fault)
             settings = {
                 **SETTINGS,
+                "LIVEDROP_WAITLIST_SKIP_ABSENT": str(skip).lower(),
                 "FAULTS": str(listed),
                 "REDIS_URL": store.url,
                 "DATABASE_URL": f"sqlite:///{folder / 'ledger' / 'livedrop.sqlite3'}",

@@ -19,6 +19,11 @@ class Plan:
     stop_every: float = 6.0  # seconds, about: everybody stands still and the books are read
     fault: str = ""  # of `tests.flows.named.broken`, which the books must show
 
+    @property
+    def skip_absent(self) -> bool:
+        """Whether queues pass over who is not here: every second seed."""
+        return self.seed % 2 == 1
+
     def chance(self, who: str) -> random.Random:
         """Return somebody's own source of decisions."""
         return random.Random(f"{self.seed} {who}")  # noqa: S311  deeds, no secrets

@@ -13,7 +13,6 @@ from server.inventory.outcomes import Held
 from server.store import reads
 from server.store.keys import key
 from server.workers.audit import audit
-from tests.chaos.books import complaints
 from tests.chaos.buyer import Buyer
 from tests.chaos.estate import estate
 from tests.chaos.host import Host
@@ -41,7 +40,7 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], object]) -> Outcome
     """Run a plan in a folder of its own and return what it came to."""
     outcome = Outcome()
     async with (
-        estate(folder, plan.gateways, plan.fault) as gateways,
+        estate(folder, plan) as gateways,
         httpx.AsyncClient(timeout=10, verify=NO_TLS, limits=LIMITS) as http,
     ):
         world = World(plan, gateways, "", outcome)
@@ -120,7 +119,7 @@ async def settle(world: World, host: Host, buyers: list[Buyer]) -> None:
             await host.move(drop, "close")
     await empty_queues(world, buyers)
     picture = await lapsed(world)
-    world.outcome.complain("in the end", complaints(picture, world.offered))
+    world.outcome.complain("in the end", world.wrong(picture))
     world.outcome.complain("in the end", unheard(world, buyers, picture))
     await take_the_rest(world, picture)
     await world.look("in the very end")

@@ -40,6 +40,6 @@ async def test_the_books_hold_in_any_traffic(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["a row is a unit", "nobody is promoted"])
 async def test_a_faulty_estate_is_found(tmp_path: Path, fault: str) -> None:
     """Negative control: the same traffic where a script has one wrong line ends in complaints, in the midst of it."""
-    plan = replace(short(), seconds=2.0, gateways=1, kill_every=60.0, stop_every=1.0, fault=fault)
+    plan = replace(short(2), seconds=2.0, gateways=1, kill_every=60.0, stop_every=1.0, fault=fault)
     outcome = await played(plan, tmp_path)
     assert any(complaint.startswith("in the midst") for complaint in outcome.complaints)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -286,6 +287,17 @@ async def test_an_order_id_that_means_something_else_sells_nothing_unrecorded(
     assert found is not None
     assert found[0]["total"] == 2500
     assert till.captured == {one.order}
+
+
+async def test_one_reservation_is_paid_once(house: House, till: Till) -> None:
+    """Named twice it is refused, before the provider is asked for anything."""
+    one = await request(house)
+    twice = replace(one, reservations=one.reservations * 2)
+    outcome = await house.checkout.pay(twice)
+    assert isinstance(outcome, Problem)
+    assert (outcome.code, till.authorized) == (Code.INVALID_MESSAGE, [])
+    assert await numbers(house, one.show, await drop_of(house, one)) == (8, 2, 0)
+    assert await balanced(house, one.show)
 
 
 async def test_one_order_that_cannot_be_finished_holds_up_no_other(

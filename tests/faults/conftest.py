@@ -146,14 +146,14 @@ async def write_on(house: House, show: str) -> None:
 
 
 @asynccontextmanager
-async def a_scene(folder: Path, **settings: str) -> AsyncIterator[Scene]:
-    """Give a scene in a folder of its own, with a server that is quick to find out that it does not hear."""
+async def a_scene(folder: Path, module: str = "tests.faults.hasty", **settings: str) -> AsyncIterator[Scene]:
+    """Give a scene in a folder of its own; its server is quick to find out that it does not hear, or another one."""
     with Embedded.start(folder / "store") as store:
         async with (
             Proxy(store.url) as proxy,
             house_at(store.url, folder / "data", log_length=LOG_LENGTH) as house,
         ):
-            server = ServerProcess(folder / "data", module="tests.faults.hasty")
+            server = ServerProcess(folder / "data", module=module)
             server.settings = {"REDIS_URL": proxy.url, "LIVEDROP_LOG_LENGTH": str(LOG_LENGTH), **settings}
             await asyncio.to_thread(server.start)
             try:

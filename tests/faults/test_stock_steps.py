@@ -15,10 +15,12 @@ from server import ids
 from server.store.keys import key
 from tests.chaos.books import look
 from tests.faults.conftest import a_scene
+from tests.flows.named.broken import FORGETFUL, broken
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from server.client import LiveClient
     from tests.faults.conftest import Scene
@@ -42,9 +44,14 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
     folder = tmp_path_factory.mktemp("steps")
     line = {"LIVEDROP_BATCH_OPERATIONS": str(OPERATIONS), "LIVEDROP_BATCH_WAITING": str(WAITING)}
     async with a_scene(folder, **line) as one:
-        async with one.stage() as stage:  # the store gets to know the script, so that a step is one command
-            await stage.reserve(stage.viewer(), await stage.drop(1))
+        await acquaint(one)
         yield one
+
+
+async def acquaint(scene: Scene) -> None:
+    """Let the store get to know the script, so that a step is one command from here on."""
+    async with scene.stage() as stage:
+        await stage.reserve(stage.viewer(), await stage.drop(1))
 
 
 class Asker:
@@ -117,18 +124,37 @@ async def test_a_store_that_stands_still_leaves_nobody_waiting(scene: Scene) -> 
         assert all(len(asker.answers()) == 2 for asker in crowd)
 
 
-async def test_a_lost_answer_of_a_step_is_unavailable_to_all_of_it(scene: Scene) -> None:
-    """The connection ends behind steps that were carried out: nobody knows it, and every repeat meets its hold."""
+async def lost_answers(scene: Scene) -> None:
+    """End the connection behind every step until all have given up, then let everybody ask again."""
     async with scene.stage() as stage, askers(stage, CROWD) as crowd:
-        drop = await stage.drop(100)
+        drop = await stage.drop(100, limit_per_viewer=2)
         with scene.proxy.severing(STEP):
             for asker in crowd:
                 await asker.send(drop)
             refused = [await asker.answer() for asker in crowd]
         assert {answer.get("code") for answer in refused} == {"unavailable"}
         await taken(scene, stage, drop, CROWD)
-        assert all(answer["replayed"] for answer in await ask_again(crowd, drop))
-        assert stage.numbers(await stage.stock(drop)) == (100 - CROWD, CROWD, 0)
+        await ask_again(crowd, drop)
+        numbers = stage.numbers(await stage.stock(drop))
+        assert numbers == (100 - CROWD, CROWD, 0), f"{numbers[1]} units were taken"
+
+
+async def test_a_lost_answer_of_a_step_is_unavailable_to_all_of_it(scene: Scene) -> None:
+    """The connection ends behind steps that were carried out: nobody knows it, and every repeat meets its hold."""
+    await lost_answers(scene)
+
+
+async def test_repeats_that_take_again_are_found(tmp_path: Path) -> None:
+    """Negative control: where a step does not look whether an id was applied, the same repeats take twice."""
+    listed = tmp_path / "faults"
+    listed.touch()
+    module = "tests.flows.named.broken"
+    async with a_scene(tmp_path, module, FAULTS=str(listed), LIVEDROP_BATCH_OPERATIONS="8") as other:
+        await acquaint(other)
+        with broken(other.server, FORGETFUL):
+            await acquaint(other)
+            with pytest.raises(AssertionError, match=f"{2 * CROWD} units were taken"):
+                await lost_answers(other)
 
 
 async def test_who_gives_up_takes_nobody_with_them(scene: Scene) -> None:

@@ -128,7 +128,7 @@ class Buyers(Moves):
         """Send an operation's id again with something else in it: fewer items, another quantity, or another drop."""
         drops = [number for number, _units in wish.items]
         other = drops[which % len(drops)] if which % 2 else self.number(which)
-        items = ((other, units),)
+        items: tuple[tuple[int, int], ...] = ((other, units),)
         if wish.bundle and units > 1:
             items = (*items, *(item for item in wish.items if item[0] != other))[:3]
         self.attempt(house, wish.again(items=items))
@@ -151,6 +151,20 @@ class Buyers(Moves):
         hold = self.model.holds[name]
         asked = [self.wish(verb, self.name("viewer"), hold.drop, 1) for _ in range(newcomers)]
         self.attempt(house, Wish("release", name, hold.viewer), *asked)
+        return self.applied(*asked)
+
+    @precondition(lambda self: self.model.holds)
+    @rule(target=known, house=HOUSES, which=NUMBERS, newcomers=UNITS)
+    def slip_in(self, house: int, which: int, newcomers: int) -> MultipleResults[Wish]:
+        """Give units back while the show pauses, and let newcomers be quicker than the worker when it goes on."""
+        name = self.pick(which, {"held"})
+        hold = self.model.holds[name]
+        if self.model.live:
+            self.move_show()
+        self.attempt(house, Wish("release", name, hold.viewer))
+        self.move_show()
+        asked = [self.wish("reserve", self.name("viewer"), hold.drop, 1) for _ in range(newcomers)]
+        self.attempt(house, *asked)
         return self.applied(*asked)
 
     def pick(self, which: int, states: Iterable[str]) -> str:
@@ -178,15 +192,16 @@ class Buyers(Moves):
         return self.applied(wish)
 
     @precondition(lambda self: not self.world.rules.gate)
-    @rule(target=known, which=NUMBERS, crowd=st.integers(2, 9))
-    def rush(self, which: int, crowd: int) -> MultipleResults[Wish]:
-        """Let many want one unit at once: as many get it as there are, who they are is open."""
-        number = self.go_on(self.number(which))
-        rush = [Wish("reserve", self.name("op"), self.name("viewer"), ((number, 1),)) for _ in range(crowd)]
+    @rule(target=known, which=NUMBERS, each=st.integers(1, 3))
+    def rush(self, which: int, each: int) -> MultipleResults[Wish]:
+        """Let as many want one unit at each house at once: how many get it is sure, who they are is open."""
+        number, size = self.go_on(self.number(which)), len(self.world.houses)
+        rush = [
+            Wish("reserve", self.name("op"), self.name("viewer"), ((number, 1),)) for _ in range(each * size)
+        ]
         for wish in rush:
             self.asked_by(wish)
         outcomes = self.world.run(at_once(*(self.send(house, wish) for house, wish in enumerate(rush))))
-        size = len(self.world.houses)
         steps = [(rush[house::size], outcomes[house::size]) for house in range(size)]
         for wishes, heard in sorted(steps, key=lambda step: min_rank(step[1])):
             expected = self.model.step(*wishes)

@@ -19,8 +19,8 @@ class Sights:
     """What a house's gate has in mind before something is asked of it.
 
     A refusal that shows one of these sights is the gate's own. It must be to a plain reservation that was never
-    applied, of a viewer who has nothing in the show, while the drop is on sale; and the sight must be young. That it
-    was true is looked at when it is new.
+    applied, of a viewer who has nothing in the show, while the drop is on sale and sold out; and the sight must be
+    young, because its number of held units is told. That it was true is looked at when it is new.
     """
 
     def __init__(self, show: Buyers, house: int) -> None:
@@ -41,7 +41,8 @@ class Sights:
         model, (number, units) = self._show.model, wish.items[0]
         assert wish.name not in model.holds, "a repeat was refused"
         assert wish.viewer not in model.mine, "the limit, or a place, may have been the answer"
-        assert (model.live, model.drops[number].status) == (True, "open"), "there was another reason"
+        drop = model.drops[number]
+        assert (model.live, drop.status, drop.available) == (True, "open", 0), "it was not so"
         assert (outcome.code, outcome.extras) == (Code.OUT_OF_STOCK, {"available": 0, "held": seen.held})
         assert self._now - self._show.sighted[id(seen)] <= TRUST_SECONDS
         model.unmet += units

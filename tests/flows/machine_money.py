@@ -53,10 +53,10 @@ class Till(Buyers):
     def pay_first(self, house: int, viewer: str, which: int, units: int, token: str) -> str:
         """Pay for units of a drop that holds nothing, or of two; sometimes of one that is no such drop."""
         drops = self.payable()
-        items = {drops[which % len(drops)]: units}
-        if which % 3 == 0:
-            items[self.number(which // 3)] = 1
-        return self.order(house, Order(viewer, [], token, tuple(items.items()), ADDRESSES.get(viewer, "")))
+        number = self.go_on(drops[which % len(drops)])
+        items = {number: units} if which % 3 else {number: 1, self.number(which // 3): 1}
+        buyer = self.name("viewer") if which % 2 else viewer
+        return self.order(house, Order(buyer, [], token, tuple(items.items()), ADDRESSES.get(buyer, "")))
 
     def payable(self) -> list[int]:
         """Return the drops that hold nothing."""

@@ -6,11 +6,13 @@ done in it one after the other, and then those who wait get what came back, drop
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 ALIVE = frozenset({"held", "paying"})
 COUNTED = frozenset({"held", "paying", "sold"})
 WITHOUT_END = 10**9  # a limit that is none
+MOST_ENTRIES = 8  # of one viewer into one draw
 MOST_FINISHED = 8  # reservations that were let go and are still in what a viewer has
 
 
@@ -61,6 +63,7 @@ class Drop:
     joined: int = 0
     kept: bool = False  # what is there is for those who wait
     queue: list[Place] = field(default_factory=list)
+    left: Counter[str] = field(default_factory=Counter)  # by viewer
 
     @property
     def quantity(self) -> int:
@@ -230,6 +233,7 @@ class Show:
             return False
         self.touch(number, change=True)
         drop.queue.remove(place)
+        drop.left[viewer] += 1
         self.forget(viewer, number, place.name)
         return True
 

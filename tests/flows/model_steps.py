@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.flows.model_show import Hold, Show
+from tests.flows.model_show import MOST_ENTRIES, Hold, Show
 
 Said = tuple[Any, ...]
 """What an operation's asker is told: a word, and its numbers.
@@ -74,9 +74,13 @@ class Steps(Show):
     # -- taking
 
     def _take(self, wish: Wish) -> Said:
-        part, names = wish.verb == "part", wish.names
-        if part and names[0] not in self.holds and f"{names[0]}/w" in self.holds:
-            names = [f"{names[0]}/w"]
+        names = wish.names
+        if wish.verb == "part" and names[0] not in self.holds:
+            place = self.touch(wish.items[0][0]).place_of(wish.viewer)
+            if place and place.name == f"{names[0]}/w":
+                return ("waiting", True)
+            if f"{names[0]}/w" in self.holds:
+                names = [f"{names[0]}/w"]
         known = [self.holds[name] for name in names if name in self.holds]
         if known:
             return self._again(wish, names, known)
@@ -163,16 +167,19 @@ class Steps(Show):
         (number, units), (name,) = wish.items[0], wish.names
         drop = self.touch(number)
         place = drop.place_of(wish.viewer)
+        if place and place.name == name:
+            return ("waiting", True)
+        if name in self.holds:
+            return ("waiting",)
         if drop.status == "closed":
             return ("drop-closed",)
         if drop.mode == "first_paid" or (drop.mode == "fifo" and not drop.waitlist):
             return ("wrong-state",)
-        if not place and name in self.holds:
-            return ("waiting",)
         if (
             self.taken(wish.viewer, number) + units > drop.limit
             or units > self.address_room(number, wish.address)
             or (not place and len(drop.queue) >= self.most_waiting)
+            or (not place and drop.mode == "draw" and drop.left[wish.viewer] >= MOST_ENTRIES)
         ):
             return ("limit-reached",)
         self.join(number, wish.viewer, name, units, wish.address)

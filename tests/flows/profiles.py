@@ -34,6 +34,7 @@ BRIEFLY = settings(
     print_blob=True,
     database=None,
     report_multiple_bugs=False,
+    phases=[Phase.generate, Phase.shrink],  # to explain is to trace every line: that takes many times as long
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 UNTIL_THE_FIRST = settings(BRIEFLY, max_examples=1000, phases=[Phase.generate])

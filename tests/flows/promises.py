@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from server import ids
 from server.eventlog import stream
 from server.inventory import draw
-from server.inventory.books import read_books
+from server.inventory.books import compared
 from server.inventory.holds import STATES
 from server.inventory.records import read_records
 from server.store.answers import unpacked
@@ -113,12 +113,6 @@ class WatchedShow(RuleBasedStateMachine):
     async def look(self) -> None:
         """Compare books, views, ledger, bank and log with the model."""
         house = self.house(self.count)
-        books = await read_books(house.client, self.show)
-        same(
-            "the books' differences",
-            {each.drop: each.differences for each in books},
-            {drop: [] for drop in self.drop_ids},
-        )
         records = await read_records(house.client, self.show)
         assert records is not None
         self.compare_records(records)
@@ -154,6 +148,8 @@ class WatchedShow(RuleBasedStateMachine):
             for place in drop.queue
         }
         same("places in queues", waiting, queued)
+        books = {each.drop: each.differences for each in compared(records)}
+        same("the books' differences", books, {drop: [] for drop in self.drop_ids})
 
     async def compare_views(self, house: House) -> None:
         """Compare what hosts and viewers are shown: drops, their queues, and what a viewer has who joins now."""
@@ -275,9 +271,10 @@ class WatchedShow(RuleBasedStateMachine):
         client = self.house(0).client
         places = [place async for place in self.places()]
         if places:
-            await client.delete(*places)  # all at once: a number that is still to be told finds all or nothing
+            await client.delete(*places)  # all at once: who tells numbers meanwhile finds all or nothing
         await client.zrem(key("shows"), self.show)
         await client.srem(key("active"), self.show)
+        await self.world.forget()
 
 
 def rows_of(flat: list[Any]) -> list[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import structlog
 from hypothesis import settings
@@ -23,7 +24,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tests.flows.profiles import BRIEFLY, WORLDS, play, world_of
+from tests.flows.breakage import BROKEN, broken_scripts
+from tests.flows.profiles import BRIEFLY, UNTIL_THE_FIRST, WORLDS, play, world_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,8 +61,28 @@ def main() -> int:
             console.print(
                 f"{name}: {examples} examples, {time.monotonic() - began:.0f} s since the beginning."
             )
+    for broken in BROKEN:
+        if not found(broken):
+            console.print(f"The machine did not find it: {broken}.")
+            return 1
+    console.print(f"Each of {len(BROKEN)} scripts with a broken line was found.")
     console.print(f"All {chosen.examples} examples came out as the model has it; the first seed was {first}.")
     return 0
+
+
+def found(broken: str) -> bool:
+    """Whether the machine finds a script with a line broken; the control of everything above."""
+    with tempfile.TemporaryDirectory(prefix="livedrop-broken-") as folder:
+        copied = broken_scripts(Path(folder), broken)
+        with (
+            patch("server.store.scripts.lua_folder", return_value=copied),
+            world_of(BROKEN[broken][-1], Path(folder) / "data") as here,
+        ):
+            try:
+                play(here, UNTIL_THE_FIRST)
+            except AssertionError:
+                return True
+    return False
 
 
 def bar(progress: Progress, name: str, examples: int) -> Callable[[int], None]:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+from unittest.mock import patch
 
+import uvloop
+from sqlalchemy import Connection, delete
+
+from server import ids
+from server.ledger.tables import metadata
 from server.payments.sandbox import Sandbox
 from server.store.embedded import Embedded
 from tests.houses import house_at
@@ -29,10 +36,17 @@ class Bank:
     name = Sandbox.name
 
     def __init__(self) -> None:
-        self._sandbox = Sandbox()
         self.captures: Counter[str] = Counter()  # order -> captures that went through
         self.amounts: dict[str, int] = {}  # order -> minor units
         self.voided: set[str] = set()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin again, with empty books."""
+        self._sandbox = Sandbox()
+        self.captures.clear()
+        self.amounts.clear()
+        self.voided.clear()
 
     async def authorize(self, charge: Charge) -> Authorized | Declined:
         """Ask the sandbox."""
@@ -72,14 +86,48 @@ class Rules:
         }
 
 
+class Dice:
+    """What `server.ids` has instead of the system's randomness: the same again after each `forget`.
+
+    So the same steps have the same outcome, that of a draw as well, and a failure can be shortened and seen again.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin again."""
+        self._random = random.Random(0)  # noqa: S311  a secret is what it must not be
+
+    def token_bytes(self, count: int) -> bytes:
+        """Return bytes that nobody would call random."""
+        return self._random.randbytes(count)
+
+    def token_urlsafe(self, count: int) -> str:
+        """Return the same as text."""
+        return self.token_bytes(count).hex()
+
+
 class World:
     """The houses, their bank, and the loop that they live on."""
 
-    def __init__(self, runner: asyncio.Runner, houses: list[House], bank: Bank, rules: Rules) -> None:
+    def __init__(
+        self, runner: asyncio.Runner, houses: list[House], bank: Bank, rules: Rules, dice: Dice
+    ) -> None:
         self._runner = runner
         self.houses = houses
         self.bank = bank
         self.rules = rules
+        self.dice = dice
+
+    async def forget(self) -> None:
+        """Begin again, as if nothing had been sold here; the store is emptied by whoever knows what is in it."""
+        self.bank.forget()
+        self.dice.forget()
+        for house in self.houses:
+            await house.batches.aclose()
+            house.batches._lines.clear()
+        await self.houses[0].ledger.write(empty)
 
     def run(self, work: Coroutine[object, object, T]) -> T:
         """Run one step to its end."""
@@ -92,6 +140,12 @@ def share(bank: Bank, houses: list[House]) -> None:
         house.methods._providers[bank.name] = bank
 
 
+def empty(connection: Connection) -> None:
+    """Empty the ledger."""
+    for table in reversed(metadata.sorted_tables):
+        connection.execute(delete(table))
+
+
 @contextmanager
 def world(folder: Path, rules: Rules | None = None) -> Iterator[World]:
     """Give houses on a Valkey and a ledger in `folder`, for tests that are not coroutines themselves."""
@@ -102,8 +156,8 @@ def world(folder: Path, rules: Rules | None = None) -> Iterator[World]:
 @contextmanager
 def world_on(url: str, folder: Path, rules: Rules | None = None) -> Iterator[World]:
     """Give houses on a store that is there, and a ledger in `folder`."""
-    rules = rules or Rules()
-    with asyncio.Runner() as runner:
+    rules, dice = rules or Rules(), Dice()
+    with patch.object(ids, "secrets", dice), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stack, bank = AsyncExitStack(), Bank()
         try:
             houses = [
@@ -111,6 +165,7 @@ def world_on(url: str, folder: Path, rules: Rules | None = None) -> Iterator[Wor
                 for _ in range(HOUSES)
             ]
             share(bank, houses)
-            yield World(runner, houses, bank, rules)
+            dice.forget()
+            yield World(runner, houses, bank, rules, dice)
         finally:
             runner.run(stack.aclose())

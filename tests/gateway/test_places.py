@@ -126,7 +126,7 @@ async def test_the_other_sockets_of_a_viewer_hear_of_their_command() -> None:
 
 
 async def test_a_place_that_was_asked_for_elsewhere_is_known() -> None:
-    """The message that tells of it reaches all sockets, and from then on its moves are told; a stranger's is not kept."""
+    """The message that tells of it reaches all sockets, then of its moves; a stranger's is not kept."""
     scene = Scene()
     queue(scene, "bob", "ann")
     first, second = [scene.come("ann") for _ in range(2)]

@@ -196,6 +196,7 @@ async def other_number(scene: Scene) -> None:
             changed("waiting", "3 ann", 0, "other"),
             "those in the draw are not those who entered by the award log",
         ),
+        (gone("left"), "0 are said to have left, the award log has 1"),
         (other_address, "an address' counter says 2, its holds 1"),
         (other_number, "the drops and their numbers do not agree"),
     ],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from server.errors import Code, Problem
 from server.inventory import draw_log
@@ -82,6 +83,52 @@ async def test_a_draw_is_not_drawn_before_its_last_winner(house: House) -> None:
     after = await log_of(draws, show, drop)
     assert (after.drawn, len(after.winners)) == (True, 300)
     assert after.winners[:256] == before.winners
+
+
+async def test_a_log_is_that_of_one_moment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the drop closes while its notes are read, the log is that of the open draw: no winner without the seed."""
+    show = await live_show(house)
+    drop, draws = await open_drop(house, show, 1, mode="draw"), Draws(house.client)
+    await entered(house, show, drop, "ann", "bob")
+    head = draws._head
+
+    async def overtaken(show: str, drop: str) -> tuple[Draw, int, str]:
+        found = await head(show, drop)
+        await entered(house, show, drop, "cyd")
+        await house.drops.close(show, drop)
+        return found
+
+    monkeypatch.setattr(draws, "_head", overtaken)
+    log = await log_of(draws, show, drop)
+    assert (log.status, log.seed, len(log.entries), log.winners) == ("open", UNSET, 2, [])
+    monkeypatch.undo()
+    after = await log_of(draws, show, drop)
+    assert (after.status, len(after.entries), len(after.winners)) == ("closed", 3, 1)
+
+
+async def test_a_long_log_holds_up_no_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one draw is read, another is answered; who asks for the same one waits and gets what was read."""
+    show = await live_show(house)
+    long, other = [await open_drop(house, show, 1, mode="draw") for _ in range(2)]
+    draws, reading, goes_on = Draws(house.client), asyncio.Event(), asyncio.Event()
+    add, reads = draws._add_notes, 0
+
+    async def slowly(draw: Draw, *where: Any) -> None:
+        nonlocal reads
+        if draw.drop == long:
+            reads += 1
+            reading.set()
+            await goes_on.wait()
+        await add(draw, *where)
+
+    monkeypatch.setattr(draws, "_add_notes", slowly)
+    asked = [asyncio.create_task(log_of(draws, show, long)) for _ in range(3)]
+    await reading.wait()
+    async with asyncio.timeout(10):
+        assert (await log_of(draws, show, other)).drop == other
+    goes_on.set()
+    assert [log.drop for log in await asyncio.gather(*asked)] == [long] * 3
+    assert (reads, len(draws._reading)) == (1, 0)
 
 
 async def test_few_logs_are_kept(house: House) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.lua.scene import Scene
 
@@ -128,3 +130,38 @@ async def test_no_place_for_more_than_the_limit(scene: Scene) -> None:
     await scene.held(drop, "ann")
     refused = await scene.refused_step(scene.joining(drop, "ann", 2))
     assert refused == ["limit-reached", 2, 1, "viewer"]
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_draw_is_entered_so_often(scene: Scene, *, together: bool) -> None:
+    """Its record keeps every entry: after 8 of them there is no other for this viewer, in this draw alone.
+
+    Counted whether each comes in a step of its own or all in one; the eighth stays, and a repeat of it is no ninth.
+    """
+    drop, other = [await scene.opened(1, mode="draw") for _ in range(2)]
+    entering = [scene.joining(drop, "ann") for _ in range(8)]
+    moves = [move for entry in entering for move in (scene.leaving(drop, "ann"), entry)]
+    for step in [moves] if together else [[move] for move in moves]:
+        await scene.step(*step)
+    assert await scene.refused_step(entering[-1]) == ["waiting", 8, 1, 1]
+    ninth = scene.joining(drop, "ann")
+    outcomes = await scene.step(scene.leaving(drop, "ann"), ninth, entering[0], scene.leaving(drop, "ann"))
+    assert outcomes == [["waiting", 0], *[["limit-reached", 8, 8, "entries"]] * 2, ["waiting", 0]]
+    assert await scene.refused_step(ninth) == ["limit-reached", 8, 8, "entries"]
+    assert (await scene.chain(drop)).entries == 8
+    assert await scene.step(scene.joining(drop, "bob"), scene.joining(other, "ann")) == [
+        ["waiting", 9, 1, 1],
+        ["waiting", 1, 1, 1],
+    ]
+
+
+async def test_a_queue_is_joined_as_often_as_one_likes(scene: Scene) -> None:
+    """Nothing is kept of who left one, so nothing is counted."""
+    drop = await scene.opened(1)
+    await scene.held(drop, "zoe")
+    for _ in range(20):
+        assert await scene.step(scene.joining(drop), scene.leaving(drop)) == [
+            ["waiting", 0, 0, 0],
+            ["waiting", 0],
+        ]
+    assert not await scene.client.exists(scene.key("left"))

@@ -132,3 +132,14 @@ async def test_not_found(scene: Scene) -> None:
     await scene.opened()
     refused = await scene.refused("hold_checkout", **scene.claiming("rs_none"))
     assert refused == {"outcome": "not-found", "reservation": "rs_none"}
+
+
+async def test_repeated(scene: Scene) -> None:
+    """One reservation is paid once, however often it is named; by another name it is not known at all."""
+    drop = await scene.opened()
+    mine, other = await scene.held(drop), await scene.held(drop)
+    refused = await scene.refused("hold_checkout", **scene.claiming(mine, other, mine))
+    assert refused == {"outcome": "repeated", "reservation": mine}
+    alias = f"or_{mine[3:]}"
+    refused = await scene.refused("hold_checkout", **scene.claiming(mine, alias))
+    assert refused == {"outcome": "not-found", "reservation": alias}

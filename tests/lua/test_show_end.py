@@ -45,6 +45,24 @@ async def test_draws_are_drawn(scene: Scene) -> None:
     assert len(told.states) == 2
 
 
+async def test_many_draws_end_in_steps(scene: Scene) -> None:
+    """However many draws end with the show, one step serves 256 at most; the worker serves the others."""
+    draws = [await scene.opened(200, mode="draw") for _ in range(3)]
+    for drop in draws:
+        await scene.joined(drop, *(f"viewer-{number}" for number in range(200)))
+    async with scene.watched() as told:
+        await scene.moved("show_end")
+    drawn = {event["drop_id"]: event for event in told.events if event["type"] == "drop.drawn"}
+    assert {event["units"] for event in drawn.values()} == {200}
+    assert sum([(await scene.numbers(drop))[1] for drop in draws]) == 256
+    waiting = set(await scene.due())
+    assert len(waiting) == 2
+    for move in waiting:
+        await scene.moved("drop_promote", drop=move.partition(" ")[2], by="clock")
+    assert [await scene.numbers(drop) for drop in draws] == [(0, 200, 0)] * 3
+    assert await scene.due() == {}
+
+
 async def test_what_is_held_can_be_paid(scene: Scene) -> None:
     """A reservation outlives its show: it is sold after the end."""
     drop = await scene.opened(3)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from server import ids
 from server.shows.shows import KEPT_AFTER_END_MS
+from server.store import reads
 from server.store.keys import SHOW_KEYS, key
 from tests.keys import leaks
 
@@ -23,7 +25,8 @@ async def test_retired(scene: Scene) -> None:
     await scene.sold(await scene.held(drop, "bob"), order="or_2", viewer="bob")
     await scene.run("order_settle", order="or_2", viewer="bob", view={"id": "or_2"})
     await scene.joined(drop, "carl")
-    await scene.opened(1, mode="draw")
+    draw = await scene.opened(1, mode="draw")
+    await scene.step(scene.joining(draw), scene.leaving(draw))
     await scene.visited("ann")
     await scene.run("reaction_add", added={"heart": 2}, most=16)
     await scene.run("order_settle", order=order, viewer="ann", view={"id": order})
@@ -42,16 +45,31 @@ async def test_it_names_every_kind_of_key(scene: Scene) -> None:
     assert set(SHOW_KEYS) == set(scene.scripts["show_retire"].keys)
 
 
-@pytest.mark.parametrize("state", ["live", "held", "unsettled"])
+@pytest.mark.parametrize("state", ["live", "held", "unsettled", "winners"])
 async def test_unfinished(scene: Scene, state: str) -> None:
-    """A show that has not ended, or in which a unit is held or an order unsettled, stays as it is."""
+    """A show that has not ended, or in which a unit is held, an order unsettled or a winner to be served, stays."""
     drop = await scene.opened(5)
-    if state != "live":
+    if state == "winners":
+        await ended_before_a_draw_was_served(scene, drop)
+    elif state != "live":
         reservation = await scene.held(drop)
         if state == "unsettled":
             await scene.sold(reservation)
         await scene.moved("show_end")
     assert await scene.refused("show_retire", keep_ms=1000) == {"outcome": "unfinished"}
+
+
+async def ended_before_a_draw_was_served(scene: Scene, drop: str) -> None:
+    """End the show with a draw that is left to the worker; everything else is over."""
+    await scene.moved("drop_close", drop=drop, by="host")
+    draws = [await scene.opened(1, mode="draw") for _ in range(2)]
+    for each in draws:
+        await scene.joined(each, *(f"viewer-{number}" for number in range(256)))
+    await scene.moved("show_end")
+    holds = await reads.fields(scene.client, scene.key("holds"), "holds")
+    await scene.lapsed(*(ids.full(scene.show, own.decode()) for own in holds))
+    await scene.run("hold_sweep", limit=10)
+    assert [await scene.numbers(each) for each in draws] == [(1, 0, 0), (1, 0, 0)]
 
 
 async def test_gone(scene: Scene) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LONG_SECONDS = 60.0
 TALKATIVE = {"LIVEDROP_MESSAGES_PER_SECOND": "1000", "LIVEDROP_MESSAGE_BURST": "1000"}  # what tests are
+FORGETFUL = "a repeat takes again"
 STUCK = "the gate believes for long"
 BLIND = "the gate does not look before it refuses"
 UNSWEPT = "nobody sweeps"
@@ -63,6 +64,11 @@ SCRIPTED = {
             "local hold = first and desk_hold(desk, ask.own); "
             "if hold then hold.expires_at = desk.now + 60000; desk.fresh[ask.own] = hold end"
         ),
+    ),
+    FORGETFUL: (
+        "includes/batch_take.lua",
+        "local first, waiting = batch_repeat(desk, asks)",
+        "local first, waiting = nil, nil",
     ),
     "a row is a unit": (
         "includes/desk_take.lua",

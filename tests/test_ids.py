@@ -1,0 +1,35 @@
+"""Ids lead to their show, and each thing has one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+
+from server import ids
+
+if TYPE_CHECKING:
+    from server.ids import Kind
+
+SHOW = ids.new_show()
+MADE: dict[Kind, str] = {
+    "dr": ids.new_drop(SHOW),
+    "rs": ids.reservation(SHOW, "ann", "op"),
+    "or": ids.order(SHOW, "ann", "op"),
+}
+
+
+def test_an_id_leads_to_its_show_as_what_it_is() -> None:
+    """A drop's, a reservation's or an order's, and as nothing else: none has a second name."""
+    assert set(MADE) == set(get_args(ids.Kind))
+    for kind, identifier in MADE.items():
+        for asked in MADE:
+            assert ids.show_of(identifier, asked) == (SHOW if asked == kind else None)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "rs", "rs_", "rs_a", "rs_a_", "rs__a", "rs_a_b_c", "rs_a_b ", "rs_ä_b", "RS_a_b"]
+)
+def test_what_is_no_id_leads_nowhere(wrong: str) -> None:
+    """Parts that are missing, too many, or not letters and digits."""
+    assert ids.show_of(wrong, "rs") is None
