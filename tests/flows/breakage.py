@@ -105,9 +105,9 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
         "exact",
     ),
     "who got a part waits no more": ("includes/desk_promote.lua", "given == room", "true", "exact"),
-    "who waits gets more than the limit": (
+    "who waits gets more than the show's limit": (
         "includes/desk_promote.lua",
-        "terms.limit_per_viewer - taken, ",
+        "desk.limit - show, ",
         "",
         "exact",
     ),

@@ -142,14 +142,18 @@ class Buyers(Moves):
         self.attempt(house, Wish("release", name, viewer))
 
     @precondition(lambda self: self.model.holds)
-    @rule(
-        target=known, house=HOUSES, which=NUMBERS, verb=st.sampled_from(["reserve", "part"]), newcomers=UNITS
-    )
-    def snatch(self, house: int, which: int, verb: str, newcomers: int) -> MultipleResults[Wish]:
-        """Give units back, and let newcomers ask for them in the very same step."""
+    @rule(target=known, house=HOUSES, which=NUMBERS, newcomers=UNITS, spends=st.booleans())
+    def snatch(self, house: int, which: int, newcomers: int, *, spends: bool) -> MultipleResults[Wish]:
+        """Give units back that somebody waits for, and let newcomers ask for them in the very same step.
+
+        `spends`: whoever waits has taken all that they may have elsewhere in the meantime.
+        """
         name = self.pick(which, {"held"})
         hold = self.model.holds[name]
-        asked = [self.wish(verb, self.name("viewer"), hold.drop, 1) for _ in range(newcomers)]
+        patient = self.queue_up(house, hold.drop, newcomers)
+        if spends:
+            self.spend(house, patient)
+        asked = [self.wish("reserve", self.name("viewer"), hold.drop, 1) for _ in range(newcomers)]
         self.attempt(house, Wish("release", name, hold.viewer), *asked)
         return self.applied(*asked)
 
@@ -159,6 +163,7 @@ class Buyers(Moves):
         """Give units back while the show pauses, and let newcomers be quicker than the worker when it goes on."""
         name = self.pick(which, {"held"})
         hold = self.model.holds[name]
+        self.queue_up(house, hold.drop, newcomers)
         if self.model.live:
             self.move_show()
         self.attempt(house, Wish("release", name, hold.viewer))
@@ -166,6 +171,25 @@ class Buyers(Moves):
         asked = [self.wish("reserve", self.name("viewer"), hold.drop, 1) for _ in range(newcomers)]
         self.attempt(house, *asked)
         return self.applied(*asked)
+
+    def queue_up(self, house: int, which: int, units: int) -> str:
+        """Let people whom nobody has seen before take what is left of a drop, and return one who waits for more."""
+        number = self.go_on(which)
+        drop = self.model.drops[number]
+        most = min(drop.limit, self.model.limit)
+        while drop.mode == "fifo" and drop.status == "open" and self.model.free(number) > 0:
+            wanted = min(most, self.model.free(number))
+            self.attempt(house, self.wish("reserve", self.name("viewer"), number, wanted))
+        patient = self.name("viewer")
+        self.attempt(house, self.wish("join", patient, number, min(most, units)))
+        return patient
+
+    def spend(self, house: int, viewer: str) -> None:
+        """Let a viewer take all that there is for them."""
+        for number in range(len(self.drop_ids)):
+            units = min(self.model.free(number), self.model.room(viewer, number, ""))
+            if units > 0:
+                self.attempt(house, self.wish("reserve", viewer, number, units))
 
     def pick(self, which: int, states: Iterable[str]) -> str:
         """Return a reservation, of those in one of the states where there are any."""

@@ -17,7 +17,7 @@ from tests.flows.promises import same
 if TYPE_CHECKING:
     from server.errors import Problem
 
-TOKENS = st.sampled_from(["tok_ok", "tok_ok", DECLINED, UNANSWERED, UNANSWERED, HALF_DONE])
+TOKENS = st.sampled_from(["tok_ok", DECLINED, UNANSWERED, HALF_DONE])
 
 
 class Till(Buyers):

@@ -80,7 +80,8 @@ class Drop:
         if place is None:
             return 0, len(self.queue), 0
         position = place.nth if self.mode == "draw" else self.queue.index(place) + 1
-        return position, len(self.queue), place.quantity
+        over = self.status == "closed" and self.mode != "draw"
+        return 0 if over else position, len(self.queue), place.quantity
 
 
 @dataclass(slots=True)

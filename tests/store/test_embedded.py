@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,11 +82,12 @@ def test_stop_may_be_repeated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["with space", "with'quote", 'with"two', "per%cent#and?", "ünïcode"])
-def test_odd_folder_names(tmp_path: Path, name: str) -> None:
+def test_odd_folder_names(name: str) -> None:
     """A folder's name may hold spaces, quotes, URL characters and umlauts."""
-    with Embedded.start(tmp_path / name) as server:
+    # The test's own folder may be too deep for a socket.
+    with tempfile.TemporaryDirectory() as short, Embedded.start(Path(short) / name) as server:
         assert ask(server.url, "PING") is True
-        assert (tmp_path / name / "valkey" / "valkey.sock").is_socket()
+        assert (Path(short) / name / "valkey" / "valkey.sock").is_socket()
 
 
 def test_a_long_path_gets_a_short_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
