@@ -1,13 +1,11 @@
 -- purpose: carry out what viewers ask of a show's inventory, in the order in which they came: take, give back, queue
--- returns: now; drops: what a caller must know of each named drop; out: for each operation its outcome and numbers:
---   held, replayed, released, waiting, or a refusal's code; owed: drops whose numbers are still to be told; spent_us
+-- returns: now; drops: what a caller must know of each named drop; out: for each operation the rank of its award, where
+--   a newcomer got what it asked for, or its outcome and numbers: held, replayed, released, waiting, a refusal's code; owed: drops whose numbers are still to be told; spent_us
 -- events: drop.sold_out; the live stock, per drop once and at most every 100 ms; reservations and promotions to
 --   viewers, and new places to those who did not ask for them on a socket
---- @include "batch_join"
---- @include "batch_leave"
+--- @include "batch_newcomer"
+--- @include "batch_one"
 --- @include "batch_open"
---- @include "batch_release"
---- @include "batch_take"
 --- @include "desk_close"
 --- @include "desk_count"
 --- @include "queue_position"
@@ -30,7 +28,7 @@ local figures_key = KEYS[15]  -- hash  unmet_demand
 local log_key = KEYS[16]  -- stream  the show's events
 local live_key = KEYS[17]  -- channel  events and live numbers
 local left_key = KEYS[18]  -- hash  draw and viewer -> how often they left it
-local batch = cmsgpack.unpack(ARGV[1])  -- map  drops, and by operation: verbs, sizes, ids, viewers, which, quantities, apart
+local batch = cmsgpack.unpack(ARGV[1])  -- map  drops, and by operation: verbs, ids, viewers, which, quantities; sizes, apart
 
 -- Older servers have no clock of their work; then the caller keeps to the number of operations alone.
 local timed, clock = pcall(function() return os.clock end)
@@ -43,33 +41,13 @@ local desk = batch_open({
 }, batch)
 local out, places, i = {}, {}, 1
 while i <= #batch.ids do
-  local verb, size, asks = batch.verbs[i], batch.sizes[i], {}
-  for n = 1, size do
-    local at = i + n - 1
-    asks[n] = {
-      own = batch.ids[at], viewer = batch.viewers[at], drop = batch.drops[batch.which[at]],
-      quantity = batch.quantities[at], mode = verb == 'claim' and 'first_paid' or 'fifo', part = verb == 'part',
-      claim_ms = verb == 'claim' and batch.claim_ms or nil, address = batch.addresses[at] or nil, most = batch.most,
-    }
-  end
-  local outcomes
-  if verb == 'release' then
-    outcomes = { batch_release(desk, asks[1]) }
-  elseif verb == 'join' then
-    outcomes = { batch_join(desk, asks[1]) }
-  elseif verb == 'leave' then
-    outcomes = { batch_leave(desk, asks[1]) }
+  local verb, size = batch.verbs[i], batch.sizes[i] or 1
+  local swift = verb == 'reserve' and size == 1 and not batch.addresses[i]
+  local rank = swift and batch_newcomer(desk, batch, i)
+  if rank then
+    out[i] = rank
   else
-    outcomes = batch_take(desk, asks)
-  end
-  for n = 1, size do
-    local outcome = outcomes[n] or false
-    if outcome and outcome.place then
-      local apart = batch.apart[i + n - 1]
-      places[#places + 1] = { outcome = outcome, place = outcome.place, drop = asks[n].drop, apart = apart }
-      outcome.place = nil
-    end
-    out[#out + 1] = outcome
+    batch_one(desk, batch, i, size, out, places)
   end
   i = i + size
 end
@@ -92,7 +70,7 @@ for n, name in ipairs(batch.drops) do
   local drop = desk.drops[name]
   drops[n] = drop and {
     drop.stock.available, drop.stock.held, drop.stock.revision, drop.stock.gone_at, drop.stock.waiting,
-    drop.terms.opened_at or 0, drop.terms.sku, drop.terms.currency, drop.terms.unit_price,
+    drop.terms.opened_at or 0, drop.terms.sku, drop.terms.currency, drop.terms.unit_price, drop.terms.hold_seconds,
   } or false
 end
 local spent_us = timed and math.floor((clock() - began) * 1000000) or 0

@@ -87,7 +87,7 @@ for _, reservation in ipairs(reservations) do
   local own = reservation:sub(#desk.prefix + 1)
   local hold = desk_hold(desk, own)
   hold.state, hold.order, hold.deadline = 2, order, math.max(hold.expires_at, deadline)
-  desk.fresh[own] = hold
+  desk.fresh[#desk.fresh + 1] = own
   desk_lapse(desk, hold.deadline, own)
   hold_tell(desk, own, hold, desk_numbered(desk, hold.number))
 end

@@ -56,7 +56,7 @@ for _, line in ipairs(record.lines) do
   drop.changed = true
   units = units + hold.quantity
   hold.state, hold.deadline = 3, nil
-  desk.fresh[own] = hold
+  desk.fresh[#desk.fresh + 1] = own
   hold_tell(desk, own, hold, drop)
 end
 desk_close(desk)

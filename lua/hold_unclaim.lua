@@ -51,7 +51,7 @@ for _, line in ipairs(record.lines) do
     -- Nothing is held in a drop where the first who pays gets it.
     if hold.expires_at > desk.now and drop.terms.mode ~= 'first_paid' then
       hold.state, hold.order, hold.deadline = 1, nil, nil
-      desk.fresh[own] = hold
+      desk.fresh[#desk.fresh + 1] = own
       desk_lapse(desk, hold.expires_at, own)
     else
       desk_let_go(desk, own, hold, 5)

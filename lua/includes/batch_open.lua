@@ -1,13 +1,9 @@
 --- @include "desk_open"
--- A desk with the holds and the viewers of a whole batch on it, read in one command each.
+-- A desk for a whole batch, whose holds and viewers' lists are read in one command each: of the operation at `i` they
+-- are `known[i]` and `listed[i]`, false where there is none. `batch_read` puts them on the desk.
 local function batch_open(keys, batch)
   local desk = desk_open(keys, batch.skip)
-  local ids, viewers = batch.ids, batch.viewers
-  for i, record in ipairs(redis.call('HMGET', keys.holds, unpack(ids))) do
-    desk.holds[ids[i]] = record
-  end
-  for i, record in ipairs(redis.call('HMGET', keys.mine, unpack(viewers))) do
-    desk.mine[viewers[i]] = record
-  end
+  desk.known = redis.call('HMGET', keys.holds, unpack(batch.ids))
+  desk.listed = redis.call('HMGET', keys.mine, unpack(batch.viewers))
   return desk
 end

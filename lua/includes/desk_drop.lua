@@ -9,7 +9,7 @@ local function desk_drop(desk, drop)
     local terms = drop_read(desk.keys.drops, drop)
     known = terms and {
       id = drop, number = terms.number, terms = terms, stock = stock_read(desk.keys.stock, drop),
-      changed = false, turned = false, notes = {}, line = { at = 1, whole = false }, joined = {}, served = 0,
+      changed = false, turned = false, notes = {}, line = { at = 1, whole = false }, joined = {}, served = 0, stamps = {},
     } or false
     if known then
       known.before = known.stock.available

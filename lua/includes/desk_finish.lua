@@ -17,5 +17,5 @@ local function desk_finish(desk, viewer, own)
       table.remove(mine, oldest)
     end
   end
-  desk.owners[viewer] = mine
+  desk.owners[#desk.owners + 1] = viewer
 end

@@ -8,7 +8,7 @@ local function desk_forget(desk, viewer, number, own)
       for _ = 1, 3 do
         table.remove(mine, i - 2)
       end
-      desk.owners[viewer] = mine
+      desk.owners[#desk.owners + 1] = viewer
       return
     end
   end

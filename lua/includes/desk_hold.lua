@@ -1,5 +1,5 @@
 --- @include "hold_unpack"
--- A hold on the desk by its own part of the id, or nil. Who changes it puts it into `desk.fresh`.
+-- A hold on the desk by its own part of the id, or nil. Who changes it puts its name into `desk.fresh`.
 local function desk_hold(desk, own)
   local known = desk.holds[own]
   if known == nil then

@@ -12,6 +12,6 @@ local function desk_let_go(desk, own, hold, state)
   desk_address(desk, hold.number, hold.address, -hold.quantity)
   hold.state = state
   hold.order, hold.deadline, hold.address = nil, nil, nil
-  desk.fresh[own] = hold
+  desk.fresh[#desk.fresh + 1] = own
   return drop
 end

@@ -2,7 +2,8 @@
 -- The desk: what a script reads of a show's inventory, changed in memory and written once, by `desk_close`. So a
 -- script that refuses half-way has written nothing, and a batch costs one write per kind of record.
 -- `keys` names the show's keys, `skip` says whether the queue passes over who is not here; nil: it is not served.
--- What waits to be written: `fresh` holds, `owners` whose list of own reservations changed, `lapses` reservations by
+-- What waits to be written: `fresh` holds and `owners` whose list of own reservations changed, by name and perhaps
+-- more than once, `lapses` reservations by
 -- deadline, `joins` and `leaves` of queues, how often draws were `left`, units by `addresses`, figures, `events`,
 -- planned moves that are `undue`, and private messages `told` to viewers.
 local function desk_open(keys, skip)

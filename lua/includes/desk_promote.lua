@@ -1,5 +1,6 @@
 --- @include "address_room"
 --- @include "desk_count"
+--- @include "desk_hold"
 --- @include "desk_take"
 --- @include "desk_unqueue"
 --- @include "hold_tell"
@@ -24,8 +25,8 @@ local function desk_promote(desk, drop)
     local given = math.min(room, left)
     if given > 0 then
       local own = queue_own(desk, place)
-      local until_at = desk.now + terms.hold_seconds * 1000
-      hold_tell(desk, own, desk_take(desk, drop, own, place.viewer, given, until_at, place.address), drop, true)
+      desk_take(desk, drop, own, place.viewer, given, desk.now + terms.hold_seconds * 1000, place.address)
+      hold_tell(desk, own, desk_hold(desk, own), drop, true)
       left = left - given
     end
     desk_unqueue(desk, drop, place, given, given == room)

@@ -1,23 +1,29 @@
 --- @include "desk_address"
---- @include "desk_keep"
 --- @include "desk_lapse"
+--- @include "desk_keep"
 --- @include "desk_note"
--- Award units of a drop to a viewer: a hold until `expires_at`. The caller has checked that they may have them.
+--- @include "desk_stamp"
+-- Award units of a drop to a viewer: a hold until `expires_at`. The caller has checked that they may have them. Most
+-- holds of a step are not looked at again in it, so a hold is put on the desk as its record (`hold_pack`), put
+-- together from a stamp and without a table; `desk_hold` reads it.
 local function desk_take(desk, drop, own, viewer, quantity, expires_at, address)
-  local stock = drop.stock
+  local stock, fresh = drop.stock, desk.fresh
+  local rank, stamp = stock.awards + 1, desk_stamp(drop, quantity, expires_at)
   stock.available = stock.available - quantity
   stock.held = stock.held + quantity
-  stock.awards = stock.awards + 1
+  stock.awards = rank
   drop.changed = true
-  desk_note(drop, 'awarded', own, quantity, stock.awards)
-  local hold = {
-    number = drop.number, viewer = viewer, quantity = quantity, state = 1, unit_price = drop.terms.unit_price,
-    expires_at = expires_at, rank = stock.awards, address = address,
-  }
-  desk.holds[own] = hold
-  desk.fresh[own] = hold
-  desk_keep(desk, viewer, drop.number, quantity, own)
+  desk_note(drop, 'awarded', own, quantity, rank)
+  local record = stamp.number .. cmsgpack.pack(viewer) .. stamp.terms .. cmsgpack.pack(rank)
+  if address then
+    record = '\154' .. record .. cmsgpack.pack('', 0, address)
+    desk_address(desk, drop.number, address, quantity)
+  else
+    record = '\151' .. record
+  end
+  desk.holds[own] = record
+  fresh[#fresh + 1] = own
+  desk_keep(desk, viewer, drop.number, quantity, own, stamp.mine)
   desk_lapse(desk, expires_at, own)
-  desk_address(desk, drop.number, address, quantity)
-  return hold
+  return rank
 end

@@ -3,16 +3,18 @@
 -- of record, cut where it would have more arguments than Lua passes.
 local function desk_write(desk)
   local keys, holds, mine = desk.keys, {}, {}
-  for own, hold in pairs(desk.fresh) do
-    holds[#holds + 1] = own
-    holds[#holds + 1] = hold_pack(hold)
+  for i, own in ipairs(desk.fresh) do
+    local hold = desk.holds[own]
+    holds[2 * i - 1] = own
+    holds[2 * i] = type(hold) == 'string' and hold or hold_pack(hold)
   end
-  for viewer, list in pairs(desk.owners) do
+  for _, viewer in ipairs(desk.owners) do
+    local list, last = desk.mine[viewer], #mine
     if #list == 0 then
       redis.call('HDEL', keys.mine, viewer)
     else
-      mine[#mine + 1] = viewer
-      mine[#mine + 1] = cmsgpack.pack(list)
+      mine[last + 1] = viewer
+      mine[last + 2] = type(list) == 'string' and list or cmsgpack.pack(list)
     end
   end
   for first = 1, #holds, 1000 do

@@ -24,7 +24,7 @@ class Ask:
 
     An `exact` one wants to know what is true now, not what this process has seen within the last moment. One that came
     `apart` from the viewer's sockets has these told of the place that it brings, wherever they are. `done` is called
-    once, with the outcome; an ask whose `wanted` says no any more is not sent.
+    once, with the outcome; an ask whose asker is `gone` meanwhile is not sent.
     """
 
     __slots__ = (
@@ -33,12 +33,12 @@ class Ask:
         "bundle",
         "done",
         "exact",
+        "gone",
         "items",
         "show",
         "since",
         "verb",
         "viewer",
-        "wanted",
     )
 
     def __init__(  # noqa: PLR0913  an operation is its fields
@@ -62,7 +62,7 @@ class Ask:
         self.apart = False
         self.since = 0.0
         self.done: Done | None = None
-        self.wanted: Callable[[], bool] | None = None
+        self.gone: Callable[[], bool] | None = None
 
 
 def reserve(  # noqa: PLR0913  an operation is its fields

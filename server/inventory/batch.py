@@ -13,7 +13,7 @@ from server.inventory.outcomes import Bundle, Held, Outcome, Refusal, Seen, Wait
 if TYPE_CHECKING:
     from server.inventory.asks import Ask, Item
 
-Row = list[Any]  # an operation's outcome: its name and its numbers
+Row = list[Any]  # an operation's outcome: its name and its numbers; its rank stands for the most common one
 
 LIMITS = {
     "viewer": "the limit per viewer is {limit} and {taken} are taken",
@@ -63,31 +63,19 @@ class Terms:
 def packed(asks: list[Ask], terms: Terms) -> dict[str, Any]:
     """Return the operations column by column, in their order: the script reads and writes them column-wise too."""
     drops: dict[str, int] = {}
-    verbs, sizes, own, viewers, which, quantities = [], [], [], [], [], []
-    addresses: list[str | bool] = []
-    apart: list[bool] = []
-    for ask in asks:
-        size = len(ask.items)
-        for name, drop, quantity in ask.items:
-            verbs.append(ask.verb)
-            sizes.append(size)
-            own.append(name)
-            viewers.append(ask.viewer)
-            which.append(drops.setdefault(drop, len(drops) + 1))
-            quantities.append(quantity)
-            apart.append(ask.apart)
-            if terms.addresses:
-                addresses.append(terms.counted(ask.address))
+    alone = all(len(ask.items) == 1 for ask in asks)
+    each = [ask for ask in asks for _ in ask.items] if not alone else asks
+    items = [ask.items[0] for ask in asks] if alone else [item for ask in asks for item in ask.items]
     return {
+        "ids": [own for own, _, _ in items],
+        "which": [drops.setdefault(drop, len(drops) + 1) for _, drop, _ in items],
+        "quantities": [quantity for _, _, quantity in items],
+        "verbs": [ask.verb for ask in each],
+        "viewers": [ask.viewer for ask in each],
+        "sizes": [] if alone else [len(ask.items) for ask in each],
+        "apart": [ask.apart for ask in each] if any(ask.apart for ask in asks) else [],
+        "addresses": [terms.counted(ask.address) for ask in each] if terms.addresses else [],
         "drops": list(drops),
-        "verbs": verbs,
-        "sizes": sizes,
-        "ids": own,
-        "viewers": viewers,
-        "which": which,
-        "quantities": quantities,
-        "addresses": addresses,
-        "apart": apart if any(apart) else [],
         "claim_ms": terms.claim_ms,
         "most": terms.most_waiting,
         "skip": terms.skip_absent,
@@ -102,17 +90,30 @@ def seen(answer: dict[str, Any], drops: list[str]) -> dict[str, Seen]:
 
 def outcomes(show: str, asks: list[Ask], answer: dict[str, Any], seen: dict[str, Seen]) -> list[Outcome]:
     """Return each operation's outcome, in their order."""
-    rows: list[Row] = answer["out"]
+    rows: list[Any] = answer["out"]
     found: list[Outcome] = []
     at = 0
     for ask in asks:
         size = len(ask.items)
-        if ask.bundle:
+        row = rows[at]
+        if type(row) is int:  # and not False, which says that a part of a bundle was not taken
+            found.append(_awarded(show, ask, row, seen))
+        elif ask.bundle:
             found.append(_bundle(show, ask, rows[at : at + size], seen))
         else:
-            found.append(_outcome(show, ask, rows[at], seen))
+            found.append(_outcome(show, ask, row, seen))
         at += size
     return found
+
+
+def _awarded(show: str, ask: Ask, rank: int, seen: dict[str, Seen]) -> Held | Bundle:
+    """Return what somebody got who got just what they asked for: of that the script tells the award's rank alone."""
+    own, drop, quantity = ask.items[0]
+    known = seen[drop]
+    view = _view(show, own, quantity, known.at + known.hold_seconds * 1000, known)
+    if ask.bundle:
+        return Bundle([view], replayed=False)
+    return Held(view, replayed=False, rank=rank, seen=known)
 
 
 def _outcome(show: str, ask: Ask, row: Row, seen: dict[str, Seen]) -> Outcome:

@@ -1,7 +1,8 @@
 """Group commit: per show one script call is under way, and what arrives meanwhile goes into the next one, in order.
 
 There is no timer: a lone operation is sent in the same turn of the loop and sees one round trip, a burst sees big
-steps. A step takes at most `operations`, and fewer where the store says that it would work longer than a millisecond.
+steps. The next step is on its way before the last one's answers are told, so the store and this process work side by
+side. A step takes at most `operations`, and fewer where the store says that it would work longer than a millisecond.
 Who waits is bounded: beyond `waiting` operations per show, and after `PATIENCE_SECONDS`, the answer comes at once and
 says that nothing was sent. Where a step fails or is not answered, all of it is unknown; the ids are safe to repeat.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from server.inventory.asks import Ask
     from server.inventory.flush import Flusher
-    from server.inventory.outcomes import Outcome
+    from server.inventory.outcomes import Outcome, Seen
     from server.store.scripts import Scripts
 
 MOST_OPERATIONS = 256  # in one step, whatever the settings say
@@ -43,10 +44,13 @@ log = structlog.get_logger(__name__)
 class Line:
     """Who waits in one show, and what this process knows of it."""
 
-    __slots__ = ("gate", "limit", "operations", "running", "waiting")
+    __slots__ = ("answered", "gate", "limit", "operations", "running", "waiting")
 
     def __init__(self, limit: int) -> None:
         self.waiting: deque[Ask] = deque()
+        self.answered: deque[tuple[Ask, Outcome]] = (
+            deque()
+        )  # of the last step, still to be told; one step's at most
         self.operations = 0  # of all who wait
         self.limit = limit  # operations of the next step
         self.running = False
@@ -84,23 +88,24 @@ class Batches:
         ask.done = done
         ask.since = monotonic()
         line = self._lines.get(ask.show) or self._new(ask.show)
-        if line.operations + len(ask.items) > self._most_waiting:
+        operations = line.operations + len(ask.items)
+        if operations > self._most_waiting:
             asyncio.get_running_loop().call_soon(_tell, ask, full(line.operations))
             return
         line.waiting.append(ask)
-        line.operations += len(ask.items)
+        line.operations = operations
         if not line.running:
             line.running = True
             task = asyncio.create_task(self._serve(ask.show, line))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def ask(self, ask: Ask) -> Outcome:
-        """Return an operation's outcome. Who is cancelled before it is sent asks for nothing."""
+    def ask(self, ask: Ask) -> asyncio.Future[Outcome]:
+        """Return what will be an operation's outcome. Who is cancelled before it is sent asks for nothing."""
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        ask.wanted = lambda: not outcome.cancelled()
-        self.submit(ask, lambda found: None if outcome.done() else outcome.set_result(found))
-        return await outcome
+        ask.gone = outcome.cancelled
+        self.submit(ask, outcome.set_result)
+        return outcome
 
     def hear(self, show: str, drop: str, revision: int) -> None:
         """Take in that a drop has this revision now: what was known to be sold out may not be any more."""
@@ -121,11 +126,14 @@ class Batches:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for line in self._lines.values():
+            while line.answered:
+                _tell(*line.answered.popleft())
         await self._flusher.aclose()
 
     def _new(self, show: str) -> Line:
         if len(self._lines) >= MOST_LINES:
-            self._lines = {name: line for name, line in self._lines.items() if line.running}
+            self._lines = {name: line for name, line in self._lines.items() if line.running or line.answered}
         line = self._lines[show] = Line(self._most)
         return line
 
@@ -146,17 +154,17 @@ class Batches:
     def _taken(self, line: Line) -> list[Ask]:
         """Take the next step's operations off the line; who is not there any more or waited too long is no part."""
         asks: list[Ask] = []
-        size, late = 0, monotonic() - PATIENCE_SECONDS
-        while line.waiting and (not asks or size + len(line.waiting[0].items) <= line.limit):
-            ask = line.waiting.popleft()
+        waiting, room, late = line.waiting, line.limit, monotonic() - PATIENCE_SECONDS
+        while waiting and (not asks or len(waiting[0].items) <= room):
+            ask = waiting.popleft()
             line.operations -= len(ask.items)
-            if ask.wanted is not None and not ask.wanted():
+            if ask.gone is not None and ask.gone():
                 continue
             if ask.since < late:
                 _tell(ask, unavailable(f"Nothing was sent: {PATIENCE_SECONDS:g} s went by in the line."))
                 continue
             asks.append(ask)
-            size += len(ask.items)
+            room -= len(ask.items)
         return asks
 
     async def _step(self, show: str, line: Line, asks: list[Ask]) -> None:
@@ -184,12 +192,27 @@ class Batches:
         if any(ask.verb == "release" for ask in asks):
             line.gate.open()  # who gives back names no drop, so the step does not say what it saw of it
         line.gate.learn(seen.values(), began)
-        for number, (ask, outcome) in enumerate(
-            zip(asks, batch.outcomes(show, asks, answer, seen), strict=True)
-        ):
-            _tell(ask, outcome)
-            if number % TURN == TURN - 1:
-                await asyncio.sleep(0)
+        while line.answered:  # noqa: ASYNC110  of the step before: two or three turns
+            await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(self._answer, show, line, asks, answer, seen)
+
+    def _answer(
+        self, show: str, line: Line, asks: list[Ask], answer: dict[str, Any], seen: dict[str, Seen]
+    ) -> None:
+        """Make the outcomes of a step that is done, and begin to tell them."""
+        try:
+            line.answered.extend(zip(asks, batch.outcomes(show, asks, answer, seen), strict=True))
+        except Exception:
+            log.exception("batch.failed", show=show, operations=len(asks))
+            _tell_all(asks, unavailable("The step failed inside the server; its outcome is unknown."))
+        self._tell_some(line)
+
+    def _tell_some(self, line: Line) -> None:
+        """Tell the next outcomes, and go on in the loop's next turn where there are more."""
+        for _ in range(min(TURN, len(line.answered))):
+            _tell(*line.answered.popleft())
+        if line.answered:
+            asyncio.get_running_loop().call_soon(self._tell_some, line)
 
     def _next_limit(self, limit: int, operations: int, spent_us: int) -> int:
         """Return how many operations the next step may have, from what this one cost the store."""
@@ -234,9 +257,9 @@ def _tell_all(asks: Iterable[Ask], problem: Problem) -> None:
 
 
 def _tell(ask: Ask, outcome: Outcome) -> None:
-    """Give an operation its outcome, the first one only."""
+    """Give an operation its outcome, the first one only; nobody hears it where its asker has gone."""
     done, ask.done = ask.done, None
-    if done is None:
+    if done is None or (ask.gone is not None and ask.gone()):
         return
     try:
         done(outcome)

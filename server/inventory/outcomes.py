@@ -27,6 +27,7 @@ class Seen:
     sku: str
     currency: str
     unit_price: int
+    hold_seconds: int
 
 
 @dataclass(frozen=True, slots=True)

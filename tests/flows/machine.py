@@ -1,7 +1,7 @@
 """The machine: any order of moves, wishes, lapses and payments, from several houses, against the model.
 
-Each part has its file: what the host and the clock do (`machine_drops`), what viewers ask (`machine_buying`), how they
-pay (`machine_money`), and what must hold after every step (`promises`).
+Each part has its file: what the host and the clock do (`machine_drops`), what viewers ask (`machine_buying`,
+`machine_crowds`), how they pay (`machine_money`), and what must hold after every step (`promises`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from server.errors import Code, Problem
 
 if TYPE_CHECKING:
     from server.inventory.outcomes import Outcome, Seen
-    from tests.flows.machine_buying import Buyers
+    from tests.flows.machine_asking import Asking
     from tests.flows.model_steps import Wish
 
 TRUST_SECONDS = 0.2  # for so long it may believe what it saw
@@ -23,7 +23,7 @@ class Sights:
     young, because its number of held units is told. That it was true is looked at when it is new.
     """
 
-    def __init__(self, show: Buyers, house: int) -> None:
+    def __init__(self, show: Asking, house: int) -> None:
         self._show = show
         self._house = house % len(show.world.houses)
         self._known = self._sights()

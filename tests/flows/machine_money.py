@@ -9,7 +9,9 @@ from hypothesis.stateful import Bundle, precondition, rule
 
 from server.checkout.saga import Paid, Pending, Request
 from tests.deadlines import end_lease
-from tests.flows.machine_buying import ADDRESSES, WHO, Buyers
+from tests.flows.machine_asking import ADDRESSES
+from tests.flows.machine_buying import WHO
+from tests.flows.machine_crowds import Crowds
 from tests.flows.machine_drops import HOUSES, NUMBERS, UNITS
 from tests.flows.model import DECLINED, HALF_DONE, UNANSWERED, Order
 from tests.flows.promises import same
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 TOKENS = st.sampled_from(["tok_ok", DECLINED, UNANSWERED, HALF_DONE])
 
 
-class Till(Buyers):
+class Till(Crowds):
     """Orders, each one made on the model and through the checkout of a house."""
 
     orders: Bundle[str] = Bundle("orders")

@@ -42,6 +42,7 @@ SEEN = Seen(
     sku="MUG",
     currency="EUR",
     unit_price=1250,
+    hold_seconds=60,
 )
 MASK = b"\x01\x02\x03\x04"
 

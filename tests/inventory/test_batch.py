@@ -19,7 +19,7 @@ DROP = "dr_1_one"
 OTHER = "dr_1_two"
 RESERVATION = {"id": "rs_1_x", "state": "held"}
 # what a drop's row in the script's answer says: available, held, revision, gone_at, waiting, opened_at, sku, …
-ROW: list[Any] = [3, 2, 9, 0, 4, 1000, "MUG", "EUR", 1250]
+ROW: list[Any] = [3, 2, 9, 0, 4, 1000, "MUG", "EUR", 1250, 60]
 # outcome of the script -> verb, code, sentence, what else is told
 REFUSALS: list[tuple[list[Any], asks.Verb, Code, str, dict[str, Any]]] = [
     (["not-found"], "reserve", Code.NOT_FOUND, f"There is no drop '{DROP}' in this show.", {}),

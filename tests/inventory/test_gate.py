@@ -33,7 +33,7 @@ def long_trust(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def saw(drop: str = "drop", available: int = 0, revision: int = 7) -> Seen:
-    return Seen(drop, 1, available, 3, revision, 5, 0, 1, "MUG", "EUR", 1250)
+    return Seen(drop, 1, available, 3, revision, 5, 0, 1, "MUG", "EUR", 1250, 60)
 
 
 def wish(drop: str = "drop") -> Ask:

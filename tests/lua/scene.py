@@ -58,7 +58,7 @@ class Scene(Written):
             assert min(available, held, sold) >= 0, f"{script} broke {drop.decode()}"
         if not self.paced:
             await let_tell(self.client, self.show)
-        return answer
+        return spelt_out(answer, **args) if script == "hold_batch" else answer
 
     async def refused(self, script: str, /, **args: Any) -> Answer:
         """Run a script that must not write or tell anything, and return its answer."""
@@ -253,3 +253,13 @@ class Scene(Written):
         record = await self.record("holds", own)
         record[ORDER] = order
         await self.client.hset(self.key("holds"), own, packed(record))
+
+
+def spelt_out(answer: Answer, batch: Fields) -> Answer:
+    """Return a step's answer in which an award that is told by its rank alone is told like any other."""
+    out = list(answer["out"])
+    for at, rank in enumerate(out):
+        if type(rank) is int:
+            hold_seconds = answer["drops"][batch["which"][at] - 1][-1]
+            out[at] = ["held", batch["quantities"][at], answer["now"] + hold_seconds * 1000, rank]
+    return {**answer, "out": out}

@@ -48,7 +48,7 @@ async def test_what_the_caller_must_know_of_the_drop(scene: Scene) -> None:
     stock, terms = await scene.stock(drop), await scene.terms(drop)
     names = ("available", "held", "revision", "gone_at", "waiting")
     row = [stock[name] for name in names]
-    assert answer["drops"] == [[*row, terms["opened_at"], "MUG", "EUR", PRICE], False]
+    assert answer["drops"] == [[*row, terms["opened_at"], "MUG", "EUR", PRICE, HOLD_SECONDS], False]
     assert (row[0], row[1], row[4]) == (0, 1, 1)
     assert stock["gone_at"] == answer["now"]
     assert answer["spent_us"] > 0
