@@ -1,9 +1,9 @@
 -- purpose: carry out what viewers ask of a show's inventory, in the order in which they came: take, give back, queue
 -- returns: now; drops: what a caller must know of each named drop; out: for each operation the rank of its award, where
---   a newcomer got what it asked for, or its outcome and numbers: held, replayed, released, waiting, a refusal's code; owed: drops whose numbers are still to be told; spent_us
+--   units were reserved and nothing else is to be said, or its outcome and numbers: held, replayed, released, waiting, a refusal's code; owed: drops whose numbers are still to be told; spent_us
 -- events: drop.sold_out; the live stock, per drop once and at most every 100 ms; reservations and promotions to
 --   viewers, and new places to those who did not ask for them on a socket
---- @include "batch_newcomer"
+--- @include "batch_award"
 --- @include "batch_one"
 --- @include "batch_open"
 --- @include "desk_close"
@@ -43,7 +43,7 @@ local out, places, i = {}, {}, 1
 while i <= #batch.ids do
   local verb, size = batch.verbs[i], batch.sizes[i] or 1
   local swift = verb == 'reserve' and size == 1 and not batch.addresses[i]
-  local rank = swift and batch_newcomer(desk, batch, i)
+  local rank = swift and batch_award(desk, batch, i)
   if rank then
     out[i] = rank
   else
