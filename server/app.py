@@ -46,6 +46,7 @@ from server.orders.orders import Orders
 from server.payments.methods import Method, Methods
 from server.payments.sandbox import Sandbox
 from server.receipts import Receipts
+from server.seal import Seal
 from server.settings import Settings
 from server.shows.drops import Drops
 from server.shows.shows import Shows
@@ -95,6 +96,7 @@ class House:
     checkout: Checkout
     tokens: Tokens
     receipts: Receipts
+    contacts: Seal
 
     async def aclose(self) -> None:
         """Close the connections; queued ledger writes are finished first."""
@@ -176,6 +178,7 @@ def build(settings: Settings) -> House:
         ),
         tokens=Tokens(settings.secret_key(), settings.issuer),
         receipts=Receipts(settings.secret_key(), settings.issuer),
+        contacts=Seal(settings.secret_key(), "livedrop contact 1"),
     )
 
 
@@ -258,6 +261,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         draws=Draws(house.client),
         awards=Awards(house.client, settings.provider_seconds * 1000),
         receipts=house.receipts,
+        contacts=house.contacts,
         checkout=house.checkout,
         orders=house.orders,
         methods=house.methods,

@@ -139,6 +139,11 @@ def fingerprint(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
+def nonce(byte_count: int) -> bytes:
+    """Return `byte_count` random bytes, to be used once."""
+    return secrets.token_bytes(byte_count)
+
+
 def secret(byte_count: int = 32) -> str:
     """Return a fresh URL-safe secret of `byte_count` random bytes."""
     return secrets.token_urlsafe(byte_count)

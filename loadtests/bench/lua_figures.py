@@ -60,7 +60,39 @@ CHOICES = (
         "one HMGET for all holds of a step, one for all viewers",
         "an HGET for each",
         "batch_open",
-        (("  local ids, viewers =", "  if batch then return desk end\n  local ids, viewers ="),),
+        (
+            (
+                "  desk.known = redis.call('HMGET', keys.holds, unpack(batch.ids))",
+                (
+                    "  desk.known, desk.listed = {}, {}\n"
+                    "  for i, own in ipairs(batch.ids) do desk.known[i] = redis.call('HGET', keys.holds, own) end"
+                ),
+            ),
+            (
+                "  desk.listed = redis.call('HMGET', keys.mine, unpack(batch.viewers))",
+                "  for i, who in ipairs(batch.viewers) do desk.listed[i] = redis.call('HGET', keys.mine, who) end",
+            ),
+        ),
+    ),
+    Choice(
+        "a short way for a reservation that nothing speaks against",
+        "the long way for all",
+        "batch_award",
+        (("  if not drop or quantity > desk_free(drop) then", "  if true then"),),
+    ),
+    Choice(
+        "records put together from a stamp",
+        "from a table each",
+        "desk_take",
+        (
+            (
+                "    record = '\\151' .. record",
+                (
+                    "    record = cmsgpack.pack("
+                    "{ drop.number, viewer, quantity, 1, drop.terms.unit_price, expires_at, rank })"
+                ),
+            ),
+        ),
     ),
     Choice(
         "one HSET for all records of a kind",
@@ -93,8 +125,16 @@ CHOICES = (
     Choice(
         "a hold's record as a row without names",
         "as a map with names",
-        "hold_pack",
-        (("  return cmsgpack.pack(row)", "  return cmsgpack.pack(row and hold)"),),
+        "desk_take",
+        (
+            (
+                "    record = '\\151' .. record",
+                (
+                    "    record = cmsgpack.pack({ number = drop.number, viewer = viewer, quantity = quantity,"
+                    " state = 1, unit_price = drop.terms.unit_price, expires_at = expires_at, rank = rank })"
+                ),
+            ),
+        ),
     ),
     Choice(
         "a hold known by its own part of the id",

@@ -14,6 +14,7 @@ from loadtests.bench.pipe import Depth, call, for_seconds, kept_busy
 from loadtests.bench.taking import numbers
 from server.inventory.asks import reserve
 from server.inventory.batch import Terms, packed
+from server.store.answers import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,5 +68,5 @@ def strangers(count: int) -> list[str]:
 
 
 def held(answer: bytes) -> int:
-    """Return how many reservations of a call's answer were held."""
-    return answer.count(b"\xa4held")
+    """Return how many reservations of a call's answer were held: of those it tells the rank."""
+    return sum(type(outcome) is int for outcome in unpacked(answer)["out"])

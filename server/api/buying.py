@@ -42,18 +42,20 @@ def _request(call: Call) -> Request:
         "method": body.payment.method,
         "token": body.payment.token,
     }
-    for name in ("email", "locale"):
-        if getattr(body, name) is not None:
-            details[name] = getattr(body, name)
-    address = msgspec.to_builtins(body.shipping_address) if body.shipping_address else {}
-    if address:
-        details["shipping_address"] = address
+    if body.locale is not None:
+        details["locale"] = body.locale
     viewer = call.identity.subject
     # The order's id stands for what is paid and how, not for the key alone: a key that is used for something else
     # once its first answer is forgotten makes another order, never the first one again.
     operation = f"{call.key} {ids.fingerprint(msgspec.json.encode(body, order='sorted'))}"
+    order = ids.order(show, viewer, operation)
+    contact = {"email": body.email, "shipping_address": body.shipping_address}
+    told = {name: value for name, value in contact.items() if value}
+    if told:
+        # Nobody reads it on its way: the store keeps an unfinished order, and the ledger this text.
+        details["contact"] = call.rooms.contacts.seal(msgspec.json.encode(told), order)
     return Request(
-        order=ids.order(show, viewer, operation),
+        order=order,
         show=show,
         viewer=viewer,
         reservations=body.reservations or [],

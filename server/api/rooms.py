@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from server.orders.orders import Orders
     from server.payments.methods import Methods
     from server.receipts import Receipts
+    from server.seal import Seal
     from server.settings import Settings
     from server.shows.drops import Drops
     from server.shows.shows import Shows
@@ -37,6 +38,7 @@ class Rooms:
     draws: Draws
     awards: Awards
     receipts: Receipts
+    contacts: Seal
     checkout: Checkout
     orders: Orders
     methods: Methods

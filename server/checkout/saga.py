@@ -62,7 +62,7 @@ class Request:
     show: str
     viewer: str
     reservations: list[str]
-    details: dict[str, Any]  # provider, method, token, email?, shipping_address?, locale?
+    details: dict[str, Any]  # provider, method, token, contact? (sealed), locale?
     expected_total: int | None
     items: tuple[tuple[str, int], ...] = ()
     operation: str = ""  # what the items are taken under: the order's own

@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -34,6 +35,9 @@ metadata = MetaData(naming_convention=NAMES)
 
 # None is stored as SQL NULL, never as the JSON text `null`. Not JSONB, which would sort the options by name.
 Document = JSON(none_as_null=True)
+
+# SQLite counts only in a column that it calls INTEGER.
+Counter = BigInteger().with_variant(Integer, "sqlite")
 
 products = Table(
     "products",
@@ -98,8 +102,7 @@ orders = Table(
     Column("status", Text, nullable=False),
     Column("total", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
-    Column("email", Text),
-    Column("shipping_address", Document),
+    Column("contact", Text),  # e-mail and address, sealed for the order's id
     Column("locale", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -118,6 +121,9 @@ order_lines = Table(
     Column("reservation", Text, nullable=False),
     Column("quantity", BigInteger, nullable=False),
     Column("unit_price", BigInteger, nullable=False),
+    Column(
+        "refunded", BigInteger, nullable=False, server_default="0"
+    ),  # of the units: given back, or being so
     UniqueConstraint("reservation"),  # a reservation is sold once only
     CheckConstraint("quantity > 0", name="quantity"),
     CheckConstraint("unit_price >= 0", name="unit_price"),
@@ -136,4 +142,94 @@ payments = Table(
     Column("updated_at", BigInteger, nullable=False),
     UniqueConstraint("provider", "reference"),  # one payment at the provider pays one order
     CheckConstraint("amount >= 0", name="amount"),
+)
+
+order_changes = Table(
+    "order_changes",
+    metadata,
+    Column("order_id", Text, ForeignKey("orders.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),  # from 0, in the order of the changes
+    Column("status", Text, nullable=False),  # what the order became
+    Column("by", Text, nullable=False),  # a subject, or `checkout` and `provider`
+    Column("at", BigInteger, nullable=False),
+    Column("details", Document),  # carrier and tracking number, a refund's id …
+)
+
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("id", Text, primary_key=True),  # also what the provider knows it by
+    Column("order_id", Text, ForeignKey("orders.id"), nullable=False, index=True),
+    Column("status", Text, nullable=False),  # asked -> paid; refused
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("lines", Document, nullable=False),  # [[position, units]]
+    Column("restock", Boolean, nullable=False),
+    Column("becomes", Text, nullable=False),  # what the order is once it is paid back
+    Column("by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    CheckConstraint("amount >= 0", name="amount"),
+)
+
+# Double entry: the entries of a movement sum to nothing, and so does the whole table in each currency.
+entries = Table(
+    "entries",
+    metadata,
+    Column("movement", Text, primary_key=True),  # `<order> captured`, `<refund> paid`: written once
+    Column("account", Text, primary_key=True),  # `provider:<name>` what it owes us, `sales` what was earned
+    Column("order_id", Text, ForeignKey("orders.id"), nullable=False, index=True),
+    Column("amount", BigInteger, nullable=False),  # minor units; more than 0 where the account gets it
+    Column("currency", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+# What is to be told to the shop: written in the transaction of the change itself.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", Counter, primary_key=True, autoincrement=True),  # the order in which it was committed
+    Column("id", Text, nullable=False),  # `webhook-id`: the same whatever is retried
+    Column("type", Text, nullable=False),
+    Column("show", Text, nullable=False, index=True),
+    Column(
+        "subject", Text, nullable=False
+    ),  # an order or a show: what one hears of it is heard in this order
+    Column("data", Document, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    # Whether every endpoint has a delivery of it. `number` is no place to read on from: a lower one can commit later.
+    Column("spread", Boolean, nullable=False, index=True),
+    UniqueConstraint("id"),
+)
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False, index=True),  # who made it: hears of their own shows
+    Column("every_show", Boolean, nullable=False),  # of a service for all shows
+    Column("url", Text, nullable=False),
+    Column("events", Document, nullable=False),  # [type]; all where empty
+    Column(
+        "secrets", Document, nullable=False
+    ),  # [[secret, valid until in ms or null]], newest first, sealed
+    Column("status", Text, nullable=False),  # enabled, disabled
+    Column("reason", Text),  # why it is disabled
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("endpoint_id", Text, ForeignKey("webhook_endpoints.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # of the outbox
+    Column("subject", Text, nullable=False),
+    Column("status", Text, nullable=False),  # waiting, delivered, parked
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("answer", Integer),  # the last answer's status
+    Column("problem", Text),  # why the last attempt failed
+    Column("updated_at", BigInteger, nullable=False),
+    Index(None, "status", "next_at"),
 )

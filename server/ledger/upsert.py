@@ -43,7 +43,11 @@ def insert_once(connection: Connection, table: Table, row: Mapping[str, Any]) ->
 
     Any other unique key that is taken still raises: that is a conflict, not a repeat.
     """
+    return insert_new(connection, table, row, *(column.name for column in table.primary_key.columns))
+
+
+def insert_new(connection: Connection, table: Table, row: Mapping[str, Any], *keys: str) -> bool:
+    """Insert `row` unless the unique key of these columns is taken; return whether it was inserted."""
     insert = postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
-    keys = [column.name for column in table.primary_key.columns]
     statement = insert.values(row).on_conflict_do_nothing(index_elements=keys)
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
