@@ -20,7 +20,8 @@ pip_install = $(BIN)/python -m pip install --quiet --no-input --disable-pip-vers
   || { $(show_log); $(say) "The installation failed; the lines above say why." >&2; exit 1; }
 
 .NOTPARALLEL:
-.PHONY: help demo test lint load bench bench-gateway bench-inventory soak multitude conformance lock clean chromium
+.PHONY: help demo test lint load bench bench-gateway bench-inventory bench-checkout soak multitude conformance \
+  contract test-outside lock clean chromium
 
 help:
 	@$(say) "make demo    a live show with sample products; prints the host's and a viewer's link" \
@@ -29,10 +30,13 @@ help:
 	  "make load    load test against a server of its own, then the audit of the books" \
 	  "make bench   benchmarks of the hot path; make bench-gateway: of telling and hearing viewers alone" \
 	  "make bench-inventory    reservations alone, beside other ways to make them; draws how long they take" \
+	  "make bench-checkout    checkouts on SQLite and PostgreSQL; reservations while a provider hangs" \
 	  "make soak    ten thousand random stories of a sale, then a minute of traffic with killed processes" \
 	  "make multitude    10,000 viewers, stalled and returning ones among them, miss nothing" \
-  "make conformance  the whole Autobahn suite against the websocket door" \
-  "make lock    pin the dependencies anew (ARGS=--upgrade for newer ones)" \
+	  "make conformance  the whole Autobahn suite against the websocket door" \
+	  "make contract    two minutes of made-up requests against what /openapi.json promises" \
+	  "make test-outside    the tests of stock, orders and ledger on a Valkey and a PostgreSQL that run already" \
+	  "make lock    pin the dependencies anew (ARGS=--upgrade for newer ones)" \
 	  "make clean   remove caches and build results" \
 	  'Extra words go into ARGS, for example: make demo ARGS="--audience 50"'
 
@@ -68,6 +72,10 @@ bench-inventory: $(VENV)/.bench
 	@$(BIN)/python -m loadtests.bench inventory --plot docs/inventory-latency.svg $(ARGS)
 	@$(say) "The benchmarks of the inventory have run."
 
+bench-checkout: $(VENV)/.bench
+	@$(BIN)/python -m loadtests.bench checkout $(ARGS)
+	@$(say) "The benchmarks of checkout have run."
+
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.flows.soak $(ARGS)
 	@$(BIN)/python -m tests.chaos --seconds 60
@@ -80,6 +88,14 @@ multitude: $(VENV)/.dev
 conformance: $(VENV)/.dev
 	@$(BIN)/python -m tests.conformance $(ARGS)
 	@$(say) "The websocket door passed the Autobahn suite."
+
+contract: $(VENV)/.dev
+	@$(BIN)/python -m tests.contract $(ARGS)
+	@$(say) "Every answer was as the document says."
+
+test-outside: $(VENV)/.dev
+	@$(BIN)/python -m tests.outside $(ARGS)
+	@$(say) "The tests passed on stores outside of the suite."
 
 compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-find-links \
   --no-emit-index-url --no-header --no-annotate $(ARGS) pyproject.toml

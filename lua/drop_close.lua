@@ -1,5 +1,6 @@
 -- purpose: close a drop for good, by the host, or by the clock when its time has come; a draw is drawn
--- returns: outcome moved with the drop; not-found; wrong-state where it is closed; early where the clock came too soon
+-- returns: outcome moved with the drop; not-found; wrong-state where it is closed, or the show is
+--   frozen; early where the clock came too soon
 -- events: drop.drawn with the seed, in a draw; drop.closed; the live stock; winners to their viewers
 --- @include "answer"
 --- @include "desk_close"
@@ -42,8 +43,11 @@ if known.terms.status == 'closed' then
   redis.call('ZREM', due_key, 'close ' .. drop)
   return answer('wrong-state', { state = known.terms.status })
 end
-if by == 'clock' and (not known.terms.closes_at or known.terms.closes_at > desk.now) then
+if by == 'clock' and (desk.status == 'frozen' or not known.terms.closes_at or known.terms.closes_at > desk.now) then
   return answer('early')
+end
+if desk.status == 'frozen' then
+  return answer('wrong-state', { state = desk.status })
 end
 drop_end(desk, known)
 desk_close(desk)

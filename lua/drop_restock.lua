@@ -1,5 +1,5 @@
 -- purpose: add units to a drop that is not closed; who waits for them gets them in the same step
--- returns: outcome moved with the drop; not-found; wrong-state where it is closed; limit-reached beyond the bound
+-- returns: outcome moved with the drop; not-found; wrong-state where it is closed, or the show frozen; limit-reached beyond the bound
 -- events: drop.restocked; the live stock; promotions to their viewers
 --- @include "answer"
 --- @include "desk_close"
@@ -40,6 +40,9 @@ local applied = drop .. ' ' .. operation
 local known = desk_drop(desk, drop)
 if not known then
   return answer('not-found')
+end
+if desk.status == 'frozen' then
+  return answer('wrong-state', { state = desk.status })
 end
 if operation ~= '' and redis.call('HEXISTS', restocks_key, applied) == 1 then
   return answer('moved', { drop = drop_view(known.terms, known.stock) })

@@ -38,6 +38,9 @@ local known = desk_drop(desk, drop)
 if not known then
   return answer('not-found')
 end
+if desk.status == 'frozen' then
+  return answer('wrong-state', { state = desk.status })
+end
 local terms, next_wave = known.terms, nil
 for i, wave in ipairs(terms.waves or {}) do
   if operation ~= '' and wave.operation == operation then

@@ -1,6 +1,7 @@
 -- purpose: carry out what viewers ask of a show's inventory, in the order in which they came: take, give back, queue
--- returns: now; drops: what a caller must know of each named drop; out: for each operation the rank of its award, where
---   units were reserved and nothing else is to be said, or its outcome and numbers: held, replayed, released, waiting, a refusal's code; owed: drops whose numbers are still to be told; spent_us
+-- returns: now; drops: what a caller must know of each named drop; out: for each operation the rank of its award where
+--   it went the short way, else its outcome and numbers: held, replayed, released, waiting, a refusal's code, and false
+--   for a part of a bundle of which there is nothing to say; owed: drops whose numbers are still to be told; spent_us
 -- events: drop.sold_out; the live stock, per drop once and at most every 100 ms; reservations and promotions to
 --   viewers, and new places to those who did not ask for them on a socket
 --- @include "batch_award"
@@ -28,7 +29,7 @@ local figures_key = KEYS[15]  -- hash  unmet_demand
 local log_key = KEYS[16]  -- stream  the show's events
 local live_key = KEYS[17]  -- channel  events and live numbers
 local left_key = KEYS[18]  -- hash  draw and viewer -> how often they left it
-local batch = cmsgpack.unpack(ARGV[1])  -- map  drops, and by operation: verbs, ids, viewers, which, quantities; sizes, apart
+local batch = cmsgpack.unpack(ARGV[1])  -- map  by operation: verbs, ids, viewers, which, quantities; sizes, apart, addresses
 
 -- Older servers have no clock of their work; then the caller keeps to the number of operations alone.
 local timed, clock = pcall(function() return os.clock end)
@@ -69,7 +70,7 @@ local drops = {}
 for n, name in ipairs(batch.drops) do
   local drop = desk.drops[name]
   drops[n] = drop and {
-    drop.stock.available, drop.stock.held, drop.stock.revision, drop.stock.gone_at, drop.stock.waiting,
+    math.max(0, drop.stock.available), drop.stock.held, drop.stock.revision, drop.stock.gone_at, drop.stock.waiting,
     drop.terms.opened_at or 0, drop.terms.sku, drop.terms.currency, drop.terms.unit_price, drop.terms.hold_seconds,
   } or false
 end

@@ -1,5 +1,6 @@
 -- purpose: claim a viewer's held reservations for one order, all or nothing, and record the order's first step
--- returns: outcome claimed | resumed with the order; done where it is already sold; or a refusal with its numbers
+-- returns: outcome claimed | resumed with the order; done where it is sold, undone where not;
+--   frozen while the stock is rebuilt; or a refusal with its numbers
 -- events: each reservation (now paying) to its viewer's sockets
 --- @include "answer"
 --- @include "desk_close"
@@ -39,13 +40,19 @@ local desk = desk_open({
   expiry = expiry_key, due = due_key, waitlist = waitlist_key, waiting = waiting_key, viewers = viewers_key,
   addresses = addresses_key, awards = awards_key, figures = figures_key, log = log_key, live = live_key,
 })
-local record = redis.call('HGET', orders_key, order)
-if record then
+local raw = redis.call('HGET', orders_key, order)
+local known = raw and cmsgpack.unpack(raw)
+if known and known.step == 'undone' then
+  return answer('undone', { reason = known.reason })
+elseif known then
   local lease = tonumber(redis.call('ZSCORE', pending_key, order) or '0')
-  return answer('resumed', { order = cmsgpack.unpack(record), leased = lease > desk.now })
+  return answer('resumed', { order = known, leased = lease > desk.now, now = desk.now })
+end
+if desk.status == 'frozen' then
+  return answer('frozen')
 end
 
-local lines, total, sold, named = {}, 0, {}, {}
+local lines, addresses, total, sold, named = {}, {}, 0, {}, {}
 for i, reservation in ipairs(reservations) do
   local own = reservation:sub(#desk.prefix + 1)
   local hold = reservation == desk.prefix .. own and desk_hold(desk, own)
@@ -55,12 +62,14 @@ for i, reservation in ipairs(reservations) do
     return answer('repeated', { reservation = reservation })
   elseif hold.viewer ~= viewer then
     return answer('not-allowed', { reservation = reservation })
-  elseif hold.state == 3 and hold.order == order then
+  elseif (hold.state == 3 or hold.state == 4) and hold.order == order then
     sold[#sold + 1] = reservation
   elseif hold.state == 3 then
     return answer('wrong-state', { reservation = reservation, state = 'sold' })
   elseif hold.state == 2 then
-    return answer('in-progress', { reservation = reservation })
+    local other = redis.call('HGET', orders_key, hold.order)
+    local acting = other and cmsgpack.unpack(other).step == 'acting' or false
+    return answer('in-progress', { reservation = reservation, order = hold.order, acting = acting })
   elseif hold.state ~= 1 or hold.expires_at <= desk.now then
     return answer('reservation-expired', { reservation = reservation, expires_at = hold.expires_at })
   end
@@ -70,6 +79,7 @@ for i, reservation in ipairs(reservations) do
     sku = drop.terms.sku, title = drop.terms.title, drop = drop.id, reservation = reservation,
     quantity = hold.quantity, unit_price = hold.unit_price,
   }
+  addresses[i] = hold.address or false
   total = total + hold.quantity * hold.unit_price
 end
 if #sold == #reservations then
@@ -93,10 +103,10 @@ for _, reservation in ipairs(reservations) do
 end
 local claimed = {
   id = order, viewer = viewer, step = 'claimed', lines = lines, total = total,
-  currency = redis.call('HGET', show_key, 'currency'), reference = '', details = details,
-  created_at = desk.now, deadline_at = deadline,
+  currency = redis.call('HGET', show_key, 'currency'), reference = '', reason = '', details = details,
+  addresses = addresses, created_at = desk.now, deadline_at = deadline,
 }
 desk_close(desk)
 redis.call('HSET', orders_key, order, cmsgpack.pack(claimed))
 redis.call('ZADD', pending_key, desk.now + lease_ms, order)
-return answer('claimed', { order = claimed })
+return answer('claimed', { order = claimed, now = desk.now })

@@ -1,11 +1,13 @@
--- purpose: sell the units of an authorized order, all or nothing
--- returns: outcome finalized (also on a repeat) | lost where a reservation is no longer this order's | gone
+-- purpose: sell the units of an authorized order, all or nothing; what lapsed while the provider thought is taken again
+-- returns: outcome finalized (also on a repeat) | lost where units are gone | elsewhere with the step it is in | gone |
+--   frozen while the stock is rebuilt: nothing is decided then
 -- events: the live stock; each reservation (now sold) to its viewer's sockets
 --- @include "answer"
 --- @include "desk_close"
 --- @include "desk_hold"
 --- @include "desk_numbered"
 --- @include "desk_open"
+--- @include "desk_retake"
 --- @include "hold_tell"
 local show_key = KEYS[1]  -- hash  status, offset
 local drops_key = KEYS[2]  -- hash  drop -> terms
@@ -36,18 +38,22 @@ if record.step == 'finalized' or record.step == 'committed' then
   return answer('finalized')
 end
 if record.step ~= 'authorized' then
-  return answer('lost', { step = record.step })
+  return answer('elsewhere', { step = record.step })
 end
 local desk = desk_open({
   show = show_key, drops = drops_key, numbers = numbers_key, stock = stock_key, holds = holds_key, mine = mine_key,
   expiry = expiry_key, due = due_key, waitlist = waitlist_key, waiting = waiting_key, viewers = viewers_key,
   addresses = addresses_key, awards = awards_key, figures = figures_key, log = log_key, live = live_key,
 })
+if desk.status == 'frozen' then
+  return answer('frozen')
+end
 local units = 0
-for _, line in ipairs(record.lines) do
+for i, line in ipairs(record.lines) do
   local own = line.reservation:sub(#desk.prefix + 1)
   local hold = desk_hold(desk, own)
-  if not hold or hold.state ~= 2 or hold.order ~= order then
+  local kept = hold and hold.state == 2 and hold.order == order
+  if not kept and not desk_retake(desk, own, hold, order, record.addresses[i]) then
     return answer('lost', { reservation = line.reservation })
   end
   local drop = desk_numbered(desk, hold.number)

@@ -1,5 +1,5 @@
 -- purpose: give a worker the unfinished orders that nobody works on any more, under a fresh lease
--- returns: outcome leased with the orders
+-- returns: outcome leased with the orders and the time
 -- events: none
 --- @include "answer"
 --- @include "now_ms"
@@ -13,10 +13,12 @@ local orders = {}
 for _, order in ipairs(redis.call('ZRANGEBYSCORE', pending_key, '-inf', now, 'LIMIT', 0, limit)) do
   local raw = redis.call('HGET', orders_key, order)
   if raw then
-    redis.call('ZADD', pending_key, now + lease_ms, order)
-    orders[#orders + 1] = cmsgpack.unpack(raw)
+    local record = cmsgpack.unpack(raw)
+    local waits = record.step == 'acting' and record.deadline_at > now
+    redis.call('ZADD', pending_key, math.min(now + lease_ms, waits and record.deadline_at or math.huge), order)
+    orders[#orders + 1] = record
   else
     redis.call('ZREM', pending_key, order)
   end
 end
-return answer('leased', { orders = orders })
+return answer('leased', { orders = orders, now = now })

@@ -1,5 +1,5 @@
 -- purpose: record an order's next step before it is tried, and keep the worker's lease
--- returns: outcome moved (also where it is already there) | elsewhere with the step it is in | gone
+-- returns: outcome moved (also where it is already there) with the time | elsewhere with the step it is in | gone
 -- events: none
 --- @include "answer"
 --- @include "now_ms"
@@ -9,7 +9,8 @@ local order = ARGV[1]  -- string  which order
 local known_step = ARGV[2]  -- string  the step it must be in
 local next_step = ARGV[3]  -- string  the step it goes to
 local reference = ARGV[4]  -- string  the provider's name for the payment, empty: unchanged
-local lease_ms = tonumber(ARGV[5])  -- integer  how long no other worker resumes the order
+local reason = ARGV[5]  -- string  why the order comes to nothing, empty: unchanged
+local lease_ms = tonumber(ARGV[6])  -- integer  how long no other worker resumes the order
 
 local raw = redis.call('HGET', orders_key, order)
 if not raw then
@@ -23,6 +24,10 @@ record.step = next_step
 if reference ~= '' then
   record.reference = reference
 end
+if reason ~= '' then
+  record.reason = reason
+end
+local now = now_ms()
 redis.call('HSET', orders_key, order, cmsgpack.pack(record))
-redis.call('ZADD', pending_key, now_ms() + lease_ms, order)
-return answer('moved')
+redis.call('ZADD', pending_key, now + lease_ms, order)
+return answer('moved', { now = now })

@@ -1,5 +1,5 @@
 -- purpose: end a show: its drops are closed; what is held can still be paid until it lapses
--- returns: outcome moved with the show; not-found; wrong-state where it has ended
+-- returns: outcome moved with the show; not-found; wrong-state where it has ended, or is frozen
 -- events: drop.closed for each drop that was not closed, then show.ended; winners of draws to their viewers
 --- @include "answer"
 --- @include "desk_close"
@@ -40,6 +40,9 @@ local desk = desk_open({
   addresses = addresses_key, seeds = seeds_key, awards = awards_key, figures = figures_key, log = log_key,
   live = live_key,
 }, skip == 1)
+if desk.status == 'frozen' then
+  return answer('wrong-state', { state = desk.status })
+end
 -- All draws together serve as many in this step as one may: where those ahead may need them all, a worker serves.
 local served = 0
 for _, name in ipairs(redis.call('HKEYS', drops_key)) do

@@ -8,9 +8,9 @@ local due_key = KEYS[3]  -- zset  planned moves by time
 local log_key = KEYS[4]  -- stream  the show's events
 local live_key = KEYS[5]  -- channel  events and live numbers
 
-local halted = redis.call('HGET', show_key, 'status') == 'paused'
+local state = redis.call('HMGET', show_key, 'status', 'frozen')
 local turned = show_turn(show_key, log_key, live_key, 'paused', 'live', 'show.resumed')
-if halted then
+if state[1] == 'paused' and not state[2] then
   for _, drop in ipairs(redis.call('HKEYS', drops_key)) do
     redis.call('ZADD', due_key, 0, 'promote ' .. drop)
   end

@@ -1,5 +1,6 @@
 -- purpose: let everything of an ended show go a while later, once nothing in it can change any more
--- returns: outcome retired | unfinished where holds or orders are open, or winners to be served | gone where the show is
+-- returns: outcome retired | unfinished where holds or orders are open, winners to be served, what lapsed to be
+--   recorded, or it is frozen | gone where the show is
 -- events: none
 --- @include "answer"
 local show_key = KEYS[1]  -- hash  status
@@ -27,13 +28,15 @@ local addresses_key = KEYS[22]  -- hash  expires with the show
 local seeds_key = KEYS[23]  -- hash  expires with the show
 local awards_key = KEYS[24]  -- stream  expires with the show
 local left_key = KEYS[25]  -- hash  expires with the show
+local lapsed_key = KEYS[26]  -- stream  what lapsed and the ledger does not have yet
 local keep_ms = tonumber(ARGV[1])  -- integer  how long it can still be read
 
 local state = redis.call('HGET', show_key, 'status')
 if not state then
   return answer('gone')
 end
-if state ~= 'ended' or redis.call('ZCARD', pending_key) > 0 then
+local frozen = redis.call('HEXISTS', show_key, 'frozen') == 1
+if state ~= 'ended' or frozen or redis.call('ZCARD', pending_key) > 0 or redis.call('XLEN', lapsed_key) > 0 then
   return answer('unfinished')
 end
 for _, row in ipairs(redis.call('HVALS', stock_key)) do
@@ -46,6 +49,7 @@ for _, key in ipairs({
   show_key, expiry_key, pending_key, drops_key, stock_key, holds_key, mine_key, due_key, orders_key,
   figures_key, audience_key, buyers_key, present_key, log_key, reactions_key, restocks_key, gateways_key,
   viewers_key, numbers_key, waitlist_key, waiting_key, addresses_key, seeds_key, awards_key, left_key,
+  lapsed_key,
 }) do
   redis.call('PEXPIRE', key, keep_ms)
 end

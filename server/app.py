@@ -14,13 +14,28 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
 from server import metrics
-from server.api import buying, catalog, drops, ops, pages, receipts, reservations, shows, tokens, waitlist
+from server.api import (
+    buying,
+    catalog,
+    drops,
+    ops,
+    orders,
+    pages,
+    payments,
+    receipts,
+    reservations,
+    shows,
+    tokens,
+    waitlist,
+    webhooks,
+)
 from server.api.failures import exception_handlers
 from server.api.headers import SecureHeaders
 from server.api.http import endpoint
 from server.api.rooms import Rooms
 from server.auth import Tokens
 from server.checkout.idempotency import Idempotency
+from server.checkout.refunds import Refunds
 from server.checkout.saga import Checkout
 from server.errors import unavailable
 from server.eventlog.live import Live
@@ -43,8 +58,9 @@ from server.inventory.holds import Holds
 from server.inventory.waitlist import Waitlist
 from server.ledger.database import Ledger, open_ledger
 from server.orders.orders import Orders
-from server.payments.methods import Method, Methods
-from server.payments.sandbox import Sandbox
+from server.orders.refund_book import RefundBook
+from server.payments.methods import TABLE, Methods
+from server.payments.providers import configured
 from server.receipts import Receipts
 from server.seal import Seal
 from server.settings import Settings
@@ -53,11 +69,16 @@ from server.shows.shows import Shows
 from server.store.redis import connect, connect_subscriber, reaching, require_supported
 from server.store.redis_clock import RedisClock
 from server.store.scripts import Scripts
+from server.webhooks.endpoints import Webhooks
+from server.webhooks.sending import Sender
+from server.webhooks.target import reach_of
+from server.workers.rebuild import Rebuild
 from server.workers.recorder import Recorder
 from server.workers.sweeper import Sweeper
+from server.workers.webhooks import Deliveries
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from server.store.redis import Redis
 
@@ -74,7 +95,10 @@ OPERATIONS = (
     *receipts.OPERATIONS,
     *waitlist.OPERATIONS,
     *buying.OPERATIONS,
+    *payments.OPERATIONS,
+    *orders.OPERATIONS,
     *tokens.OPERATIONS,
+    *webhooks.OPERATIONS,
 )
 
 
@@ -94,14 +118,20 @@ class House:
     orders: Orders
     methods: Methods
     checkout: Checkout
+    refunds: Refunds
     tokens: Tokens
     receipts: Receipts
     contacts: Seal
+    sender: Sender
+    webhooks: Webhooks
 
     async def aclose(self) -> None:
         """Close the connections; queued ledger writes are finished first."""
         await self.batches.aclose()
         await self.client.aclose()
+        for provider in self.methods.providers():
+            await provider.aclose()
+        await self.sender.aclose()
         await self.ledger.close()
 
     def sweeper(self) -> Sweeper:
@@ -114,6 +144,7 @@ class House:
             drops=self.drops,
             holds=self.holds,
             checkout=self.checkout,
+            refunds=self.refunds,
             recorder=self.recorder(),
             pause_seconds=pause,
         )
@@ -122,6 +153,19 @@ class House:
         """Return the worker that copies the logs into the ledger."""
         return Recorder(self.client, self.ledger, self.shows, self.drops)
 
+    def rebuild(self) -> Rebuild:
+        """Return what makes shows whole after their store was lost."""
+        return Rebuild(self.client, self.ledger, self.shows, self.drops, self.recorder())
+
+    def workers(self) -> dict[str, Callable[[], Coroutine[None, None, None]]]:
+        """Return what works while nobody waits, by name: with the server, or alone under `livedrop work`."""
+        deliveries = Deliveries(self.ledger, self.webhooks, RedisClock(self.client))
+        return {
+            "sweeper": self.sweeper().run,
+            "recorder": self.recorder().run,
+            "webhooks": deliveries.run,
+        }
+
 
 def build(settings: Settings) -> House:
     """Wire the rooms; connects nowhere yet. `settings.redis_url` must be set."""
@@ -129,8 +173,7 @@ def build(settings: Settings) -> House:
     scripts = Scripts(client)
     ledger = open_ledger(settings.database_url or settings.data)
     orders = Orders(ledger)
-    sandbox = Sandbox()
-    methods = Methods([sandbox], [Method("card", sandbox.name)])
+    methods = Methods(configured(settings), TABLE)
     flusher = Flusher(scripts)
     batches = Batches(
         scripts,
@@ -147,6 +190,7 @@ def build(settings: Settings) -> House:
         gate=settings.sold_out_gate,
     )
     scripts.changed = _changed(flusher, batches)
+    sender = Sender(reach_of(settings))
     skip_absent = settings.waitlist_skip_absent
     holds = Holds(client, scripts, batches, skip_absent=skip_absent)
     return House(
@@ -174,11 +218,19 @@ def build(settings: Settings) -> House:
             orders,
             methods,
             provider_seconds=settings.provider_seconds,
+            action_seconds=settings.action_seconds,
             skip_absent=skip_absent,
+        ),
+        refunds=Refunds(
+            scripts, RedisClock(client), orders, RefundBook(ledger), methods, skip_absent=skip_absent
         ),
         tokens=Tokens(settings.secret_key(), settings.issuer),
         receipts=Receipts(settings.secret_key(), settings.issuer),
         contacts=Seal(settings.secret_key(), "livedrop contact 1"),
+        sender=sender,
+        webhooks=Webhooks(
+            ledger, Seal(settings.secret_key(), "livedrop webhook 1"), sender, RedisClock(client)
+        ),
     )
 
 
@@ -242,7 +294,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
                 "timers": timers.run,
             }
             if work:
-                jobs |= {"sweeper": house.sweeper().run, "recorder": house.recorder().run}
+                jobs |= house.workers()
             tasks = [asyncio.create_task(keep_running(name, job)) for name, job in jobs.items()]
             try:
                 yield
@@ -263,9 +315,11 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         receipts=house.receipts,
         contacts=house.contacts,
         checkout=house.checkout,
+        refunds=house.refunds,
         orders=house.orders,
         methods=house.methods,
         idempotency=Idempotency(house.scripts),
+        webhooks=house.webhooks,
         ledger=house.ledger,
         ready=ready,
     )
@@ -307,8 +361,8 @@ async def work(settings: Settings) -> None:
         await require_supported(house.client)
         log.info("work.began")
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(keep_running("sweeper", house.sweeper().run))
-            tasks.create_task(keep_running("recorder", house.recorder().run))
+            for name, job in house.workers().items():
+                tasks.create_task(keep_running(name, job))
     finally:
         await house.aclose()
 

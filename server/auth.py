@@ -45,13 +45,14 @@ class Right(StrEnum):
     RUN = "run"  # move shows and drops, pin, see figures and orders
     IMPORT = "import"  # the catalog
     MINT = "mint"  # tokens for others
+    SUBSCRIBE = "subscribe"  # webhooks
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {
-    Role.HOST: frozenset({Right.LOOK, Right.WATCH, Right.RUN, Right.IMPORT, Right.MINT}),
+    Role.HOST: frozenset({Right.LOOK, Right.WATCH, Right.RUN, Right.IMPORT, Right.MINT, Right.SUBSCRIBE}),
     Role.MODERATOR: frozenset({Right.LOOK, Right.WATCH}),
     Role.VIEWER: frozenset({Right.LOOK, Right.WATCH, Right.BUY}),
-    Role.SERVICE: frozenset({Right.LOOK, Right.MINT, Right.IMPORT}),
+    Role.SERVICE: frozenset({Right.LOOK, Right.MINT, Right.IMPORT, Right.SUBSCRIBE}),
 }
 
 

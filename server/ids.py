@@ -64,6 +64,11 @@ def new_epoch() -> str:
     return _random(60)
 
 
+def new_webhook() -> str:
+    """Return a fresh id of a webhook endpoint."""
+    return f"we_{_random(100)}"
+
+
 def new_session() -> str:
     """Return a fresh id of one websocket connection."""
     return f"ws_{_random(80)}"
@@ -103,6 +108,16 @@ def own(reservation: str) -> str:
 def order(show: str, viewer: str, operation: str) -> str:
     """Return the order id that this viewer's Idempotency-Key has, now and on every repeat."""
     return f"or_{show[3:]}_{_derived('order', show, viewer, operation)}"
+
+
+def refund(order: str, caller: str, operation: str) -> str:
+    """Return the refund id that this caller's Idempotency-Key has, now and on every repeat."""
+    return f"rf{order[2:].rpartition('_')[0]}_{_derived('refund', order, caller, operation)}"
+
+
+def new_refund(order: str) -> str:
+    """Return a fresh refund id of an order."""
+    return f"rf{order[2:].rpartition('_')[0]}_{_random(DERIVED_BITS)}"
 
 
 def show_of(identifier: str, kind: Kind) -> str | None:

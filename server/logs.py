@@ -1,7 +1,7 @@
 """Structured logs: one JSON object per line on stderr, without tokens and without line breaks from outside.
 
 Values are encoded as JSON, so CR/LF in user text cannot forge a line; fields whose name speaks of a secret are
-masked, and so is anything that looks like a JWT or a webhook secret.
+masked, and so is anything that looks like a JWT, a webhook secret, a key of Stripe, or a buyer's way to pay.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ SECRET_NAMES = frozenset(
 )
 MASK = "[masked]"
 
-_SECRET_VALUES = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*|whsec_\S+|tok_\w+|(?<=://)[^/@\s]+(?=@)")
+_SECRET_VALUES = re.compile(
+    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|whsec_\S+|[sr]k_(?:live|test)_\S+|tok_\w+|\bpm_\w+|(?<=://)[^/@\s]+(?=@)"
+)
 
 
 def masked(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -66,3 +68,5 @@ def configure(level: str) -> None:
     # Every request is counted in /metrics; a line for each would hide the lines that matter.
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # It would write whole answers at debug level, with buyers' names and addresses.
+    logging.getLogger("stripe").setLevel(logging.WARNING)

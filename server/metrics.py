@@ -129,6 +129,34 @@ SWEEP_LAG_SECONDS = Histogram(
     registry=REGISTRY,
 )
 LAPSED = Counter("livedrop_reservations_lapsed_total", "Reservations let go unpaid", registry=REGISTRY)
+WEBHOOK_TRIES = Counter(
+    "livedrop_webhook_tries_total",
+    "Messages sent to webhook endpoints, by what came of it",
+    ["outcome"],
+    registry=REGISTRY,
+)
+WEBHOOKS_WAITING = Gauge(
+    "livedrop_webhooks_waiting", "Messages that webhook endpoints are yet to get", registry=REGISTRY
+)
+WEBHOOKS_PARKED = Gauge(
+    "livedrop_webhooks_parked",
+    "Messages that no endpoint took in all their tries, or whose endpoint is disabled",
+    registry=REGISTRY,
+)
+WEBHOOK_LAG_SECONDS = Histogram(
+    "livedrop_webhook_lag_seconds",
+    "From what happened to its delivery at a webhook endpoint",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800, 7200, 86_400),
+    registry=REGISTRY,
+)
+SHOWS_FROZEN = Counter(
+    "livedrop_shows_frozen_total",
+    "Shows halted because the store had lost what the ledger has seen of them",
+    registry=REGISTRY,
+)
+SHOWS_LOST = Gauge(
+    "livedrop_shows_lost", "Shows that the ledger knows as running and the store has not", registry=REGISTRY
+)
 EVENTS = Counter("livedrop_events_total", "Events of the log received, by type", ["type"], registry=REGISTRY)
 LOG_LAG_SECONDS = Histogram(
     "livedrop_log_lag_seconds",

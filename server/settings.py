@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 PREFIX = "LIVEDROP_"
 UNPREFIXED = {"redis_url": "REDIS_URL", "database_url": "DATABASE_URL"}
-CONFIDENTIAL = frozenset({"secret", "redis_url", "database_url"})  # values that no error or listing may show
+CONFIDENTIAL = frozenset(
+    {"secret", "redis_url", "database_url", "stripe_secret_key", "stripe_webhook_secret"}
+)  # values that no error or listing may show
 SECRET_BYTES = 32
 PRODUCTION = {"connections_per_address": 1000}  # defaults that production has instead of those below
 
@@ -113,6 +115,44 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     provider_seconds: Annotated[
         int, Meta(ge=1, description="how long a hold being paid waits for its payment provider, s")
     ] = 60
+    sandbox_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^https?://[^/\s]+(/\S*)?$|^$",
+            description="the sandbox payment provider, `livedrop sandbox`; empty: a private one, in production none",
+            examples=["http://127.0.0.1:8100"],
+        ),
+    ] = ""
+    stripe_secret_key: Annotated[
+        str,
+        Meta(
+            pattern=r"^(sk|rk)_\w+$|^$",
+            description="key of the Stripe account that takes the payments; empty: none are taken by Stripe",
+            examples=["sk_live_… or rk_live_…"],
+        ),
+    ] = ""
+    stripe_webhook_secret: Annotated[
+        str,
+        Meta(
+            pattern=r"^whsec_\S+$|^$",
+            description="secret of the Stripe webhook endpoint /v1/payments/stripe/webhook",
+            examples=["whsec_…"],
+        ),
+    ] = ""
+    stripe_api_base: Annotated[
+        str,
+        Meta(
+            pattern=r"^https?://[^/\s]+$|^$",
+            description="where Stripe's API is, for tests against a stand-in; empty: Stripe's own",
+            examples=["http://127.0.0.1:12111"],
+        ),
+    ] = ""
+    action_seconds: Annotated[
+        int,
+        Meta(
+            ge=1, description="how long a hold being paid waits for a buyer who has to act (3-D Secure …), s"
+        ),
+    ] = 600
     batch_operations: Annotated[
         int,
         Meta(ge=1, le=256, description="reservations and other operations in one step of a show's inventory"),
@@ -128,6 +168,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     waitlist_skip_absent: Annotated[
         bool, Meta(description="pass over who waits but is not connected when units come back")
+    ] = False
+    webhook_private: Annotated[
+        bool,
+        Meta(
+            description="webhooks may go into private networks, there also by http; "
+            "false: to public addresses by https, in development also to this machine"
+        ),
     ] = False
     units_per_address: Annotated[
         int, Meta(ge=0, description="units of a drop per network address (IPv6: per /64); 0: no limit")
@@ -165,6 +212,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             values = {**PRODUCTION, **values}
         settings = cls(**values)
         settings._check_secret()
+        settings._check_sandbox()
         settings._check_proxies()
         return settings
 
@@ -204,6 +252,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.production and not self.secret:
             raise SettingsError(
                 f"LIVEDROP_SECRET is required in production: {SECRET_BYTES} random bytes or more"
+            )
+
+    def _check_sandbox(self) -> None:
+        if self.production and self.sandbox_url:
+            raise SettingsError(
+                "LIVEDROP_SANDBOX_URL: production takes real money; the sandbox is no provider there"
             )
 
     def _check_proxies(self) -> None:

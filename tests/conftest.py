@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from server.store.embedded import Embedded
-from server.store.place import Place
 from tests.houses import house_at
 from tests.keys import assert_no_leaks
-from tests.server import ServerProcess
+from tests.outside import stores
+from tests.outside.stores import store
+from tests.server import own_server
 from tests.stage import Stage
 
 if TYPE_CHECKING:
@@ -20,19 +20,32 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from server.app import House
+    from server.store.embedded import Embedded
+    from tests.server import ServerProcess
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Give one server for all tests that only need a show of their own on it."""
-    process = ServerProcess(tmp_path_factory.mktemp("server") / "data")
-    process.settings = {"LIVEDROP_LOG_LENGTH": "200", "LIVEDROP_PROVIDER_SECONDS": "20"}
-    process.start()
-    yield process
-    url = Place(process.data.absolute() / "valkey").url()
-    assert url is not None
-    asyncio.run(assert_no_leaks(url))
-    assert process.stop() == 0, process.log.read_text()
+    settings = {"LIVEDROP_LOG_LENGTH": "200", "LIVEDROP_PROVIDER_SECONDS": "20"}
+    with own_server(tmp_path_factory.mktemp("server"), settings) as process:
+        yield process
+        asyncio.run(assert_no_leaks(process.store_url))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def outside_template() -> Iterator[None]:
+    """Leave nothing in a PostgreSQL outside of the suite."""
+    yield
+    stores.drop_all()
+
+
+@pytest.fixture(autouse=True)
+def outside_ledgers() -> Iterator[None]:
+    """Remove the ledgers that a test has made there."""
+    before = stores.ledgers()
+    yield
+    stores.drop(stores.ledgers() - before)
 
 
 @pytest.fixture
@@ -48,7 +61,7 @@ async def stage(server: ServerProcess) -> AsyncIterator[Stage]:
 @pytest.fixture(scope="session")
 def private_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     """Give one Valkey for all tests that work on its data without a server; each makes a show of its own."""
-    with Embedded.start(tmp_path_factory.mktemp("valkey")) as server:
+    with store(tmp_path_factory.mktemp("valkey")) as server:
         yield server
 
 

@@ -9,6 +9,8 @@ from server import ids
 from server.app import House, build
 from server.ledger.migrate import migrate
 from server.settings import Settings
+from tests.outside.stores import ledger_for
+from tests.sandbox import provider_for
 from tests.server import SECRET
 
 if TYPE_CHECKING:
@@ -22,9 +24,14 @@ async def house_at(redis_url: str, data: Path, **settings: Any) -> AsyncIterator
 
     Unless told otherwise it has no sold-out gate: nobody tells a house without an ear what others change.
     """
-    migrate(data)
-    chosen = {"sold_out_gate": False, **settings}
+    database = ledger_for(redis_url, data)
+    migrate(database or data)
+    chosen = {"sold_out_gate": False, "database_url": database, **settings}
     house = build(Settings(redis_url=redis_url, data=data, secret=SECRET, **chosen))
+    if not house.settings.sandbox_url:
+        here = provider_for(data)
+        await house.methods.provider(here.name).aclose()
+        house.methods._providers[here.name] = here
     try:
         yield house
     finally:

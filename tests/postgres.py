@@ -10,30 +10,53 @@ import shutil
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from sqlalchemy import make_url
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
+SOCKET_NUMBER = 5432  # in the name of its socket, which nobody else's folder has
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root; then it runs as this user
 
 
 @dataclass(slots=True)
-class Postgres:
-    """A running server. `url` is its first database; `fresh()` makes another, empty one."""
+class Databases:
+    """A running server, by the URL of one of its databases; others are made on it, and removed again."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    made: list[str] = field(default_factory=list)
 
-    def fresh(self) -> str:
-        """Create an empty database and return its URL."""
+    def fresh(self, template: str = "") -> str:
+        """Create a database, empty or a copy of another one at a URL, and return its URL."""
         name = f"t_{secrets.token_hex(6)}"
+        self._run(f"CREATE DATABASE {name}" + (f" TEMPLATE {_name(template)}" if template else ""))
+        self.made.append(make_url(self.url).set(database=name).render_as_string(hide_password=False))
+        return self.made[-1]
+
+    def drop(self, url: str) -> None:
+        """Remove a database that was made here, whoever is connected to it."""
+        self._run(f"DROP DATABASE {_name(url)} WITH (FORCE)")
+        self.made.remove(url)
+
+    def drop_all(self) -> None:
+        """Remove all that were made here."""
+        for url in list(self.made):
+            self.drop(url)
+
+    def _run(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return self.url.replace("/postgres?", f"/{name}?")
+            connection.execute(statement.encode())
+
+
+@dataclass(slots=True)
+class Postgres(Databases):
+    """A server that we have started: its process, and its first database's URL."""
+
+    process: subprocess.Popen[bytes] = field(kw_only=True)
 
     def stop(self) -> None:
         """End the server by its own process id, at once for its clients but with its files in order."""
@@ -42,9 +65,10 @@ class Postgres:
             self.process.wait(STOP_SECONDS)
 
 
-def start_postgres(folder: Path) -> Postgres:
+def start_postgres(folder: Path, *, flushes: bool = False, port: int | None = None) -> Postgres:
     """Start PostgreSQL with its data and socket inside `folder` and return once it takes connections.
 
+    With `flushes` its commits reach the disk; with a `port` it listens on loopback, and its URL says so.
     As root, `folder` is given to an unprivileged user, who must be able to reach it: make it directly under
     /tmp (the folders of pytest's `tmp_path` are closed to others). Its path must be short, for the socket.
     """
@@ -70,17 +94,34 @@ def start_postgres(folder: Path) -> Postgres:
             **account,
         )
         # Nothing here outlives the machine: without flushes to the disk the tests take a tenth of the time.
+        settings = {
+            "listen_addresses": "127.0.0.1" if port else "",
+            "port": port or SOCKET_NUMBER,
+            "fsync": "on" if flushes else "off",
+        }
         process = subprocess.Popen(
-            [software / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
+            [
+                software / "postgres",
+                "-D",
+                data,
+                "-k",
+                folder,
+                *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
+            ],
             stdout=output,
             stderr=output,
             cwd="/",
             start_new_session=True,  # a Ctrl-C meant for pytest is not its end: `stop` is
             **account,
         )
-    server = Postgres(f"postgresql://livedrop@/postgres?host={folder}", process)
+    where = f"127.0.0.1:{port}/postgres" if port else f"/postgres?host={folder}"
+    server = Postgres(f"postgresql://livedrop@{where}", process=process)
     _wait(server, log)
     return server
+
+
+def _name(url: str) -> str:
+    return str(make_url(url).database)
 
 
 def _account(folder: Path) -> dict[str, Any]:

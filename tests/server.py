@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from server.auth import EVERY_SHOW, Role, Tokens
+from server.store.place import Place
+from tests.outside import stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +60,13 @@ class ServerProcess:
     def log(self) -> Path:
         """Where its output goes."""
         return self.data.parent / f"{self.data.name}.log"
+
+    @property
+    def store_url(self) -> str:
+        """The URL of its store, which must run."""
+        url = self.settings.get("REDIS_URL") or Place(self.data.absolute() / "valkey").url()
+        assert url is not None
+        return url
 
     def environment(self) -> dict[str, str]:
         """Return the environment of this server's processes, free of what the shell has set for others."""
@@ -131,8 +140,19 @@ class ServerProcess:
 
 
 @contextmanager
+def outside(data: Path) -> Iterator[dict[str, str]]:
+    """Give the settings of a server whose stores are outside of the suite, where there are such; else none."""
+    if not stores.GIVEN:
+        yield {}
+        return
+    with stores.database() as url:
+        yield {"REDIS_URL": url, "DATABASE_URL": stores.ledger_for(url, data)}
+
+
+@contextmanager
 def own_server(folder: Path, settings: dict[str, str] | None = None, **more: Any) -> Iterator[ServerProcess]:
     """Run a server on a fresh data folder in `folder`; it must end in good order, with 0."""
-    process = ServerProcess(folder / "data", settings=settings or {}, **more).start()
-    yield process
-    assert process.stop() == 0, process.log.read_text()
+    with outside(folder / "data") as there:
+        process = ServerProcess(folder / "data", settings={**there, **(settings or {})}, **more).start()
+        yield process
+        assert process.stop() == 0, process.log.read_text()

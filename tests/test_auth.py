@@ -231,10 +231,10 @@ def test_the_rights_of_the_roles() -> None:
     """The table, whole: who buys does not run, who runs does not buy, and a service does neither."""
     everybody = {Right.LOOK}
     assert {role: set(rights) for role, rights in RIGHTS.items()} == {
-        Role.HOST: everybody | {Right.WATCH, Right.RUN, Right.IMPORT, Right.MINT},
+        Role.HOST: everybody | {Right.WATCH, Right.RUN, Right.IMPORT, Right.MINT, Right.SUBSCRIBE},
         Role.MODERATOR: everybody | {Right.WATCH},
         Role.VIEWER: everybody | {Right.WATCH, Right.BUY},
-        Role.SERVICE: everybody | {Right.MINT, Right.IMPORT},
+        Role.SERVICE: everybody | {Right.MINT, Right.IMPORT, Right.SUBSCRIBE},
     }
 
 

@@ -16,7 +16,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
 from server.protocol.codec import Codec, pack, unpack_event
-from server.store.place import Place
 from server.workers.audit import audit
 from tests.houses import house_at
 from tests.stage import Stage
@@ -136,8 +135,7 @@ def shared_show(server: ServerProcess) -> Iterator[str]:
 
 async def differences(server: ServerProcess, show: str) -> list[str]:
     """Return what `livedrop audit` would find wrong with a show, without the second that a command takes to start."""
-    url = Place(server.data / "valkey").url()
-    assert url is not None
+    url = server.store_url
     async with house_at(url, server.data) as house:
         return [line for drop in await audit(house.client, house.orders, show) for line in drop.differences]
 

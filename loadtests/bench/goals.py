@@ -12,10 +12,12 @@ from loadtests.bench.tellers import BROADCAST, NAIVE, NCHAN, PICOWS, RAW
 if TYPE_CHECKING:
     from loadtests.bench.fanout import Fanout
     from loadtests.bench.growth import Growth
+    from loadtests.bench.hanging import Hanging
     from loadtests.bench.inbound import Inbound
     from loadtests.bench.memory import Weight
     from loadtests.bench.meter import Way
     from loadtests.bench.mix import Mixed
+    from loadtests.bench.paying import Checkouts
     from loadtests.bench.returning import Returning
     from loadtests.bench.stock import Stock
     from loadtests.bench.sweep import Sweep
@@ -160,3 +162,23 @@ def of_returning(measured: Returning) -> list[Goal]:
         ),
         Goal("events that any of them lost or got twice", Figure.of([measured.broken]), 0, "events"),
     ]
+
+
+def of_paying(measured: Checkouts) -> list[Goal]:
+    """Return the goals of checkouts where the provider takes no time: committing together is worth it."""
+    return [
+        Goal(
+            f"checkouts/s on {ours.database} vs {peer.commits}",
+            ours.way.faster_than(peer.way),
+            1,
+            at_least=True,
+        )
+        for ours, peer in measured.pairs()
+        if not ours.delay
+    ]
+
+
+def of_hanging(measured: Hanging) -> list[Goal]:
+    """Return the goal of a provider that hangs: who reserves does not notice."""
+    name = f"p99 of a reservation beside {measured.count} hanging checkouts"
+    return [Goal(name, measured.slower(99), 1.1)]

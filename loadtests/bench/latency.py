@@ -77,12 +77,13 @@ async def measure(ground: Ground, sizes: Sizes) -> list[Curve]:
             for curve in curves if number % 2 == 0 else reversed(curves):
                 for load in curve.loads:
                     ground.say(f"round {number + 1} of {sizes.blocks}: {curve.name} at {load.share:.0%}")
-                    capacity = await _capacity(ground, curve, sizes.seconds * CAPACITY_LENGTH)
-                    await _offer(ground, curve, load, load.share * capacity, sizes.seconds * LENGTH)
+                    room = await capacity(ground, curve, sizes.seconds * CAPACITY_LENGTH)
+                    await _offer(ground, curve, load, load.share * room, sizes.seconds * LENGTH)
         return curves
 
 
-async def _capacity(ground: Ground, curve: Curve, seconds: float) -> float:
+async def capacity(ground: Ground, curve: Curve, seconds: float) -> float:
+    """Return how many reservations per second there is room for at this moment. Raises BenchError."""
     async with ground.shelf() as (show, drop):
         arrivals = Arrivals(await curve.asking(ground, show, drop))
         await arrivals.crowd(curve.under_way, for_seconds(WARM_UP_SECONDS))

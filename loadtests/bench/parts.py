@@ -13,10 +13,12 @@ from loadtests.bench import (
     fanout,
     goals,
     growth,
+    hanging,
     inbound,
     latency,
     memory,
     mix,
+    paying,
     plot,
     report,
     returning,
@@ -57,6 +59,8 @@ class Part(StrEnum):
     INBOUND = "inbound"
     SWEEP = "sweep"
     RETURNING = "returning"
+    PAYING = "paying"
+    HANGING = "hanging"
 
 
 class Group(StrEnum):
@@ -65,13 +69,16 @@ class Group(StrEnum):
     ALL = "all"
     INVENTORY = "inventory"
     GATEWAY = "gateway"
+    CHECKOUT = "checkout"
 
 
 INVENTORY = [Part.STOCK, Part.BATCHES, Part.LATENCY, Part.GROWTH, Part.BUYING]
+CHECKOUT = [Part.PAYING, Part.HANGING]
 GROUPS = {
     Group.ALL: list(Part),
     Group.INVENTORY: INVENTORY,
-    Group.GATEWAY: [part for part in Part if part not in INVENTORY],
+    Group.GATEWAY: [part for part in Part if part not in INVENTORY + CHECKOUT],
+    Group.CHECKOUT: CHECKOUT,
 }
 
 
@@ -130,6 +137,16 @@ async def _returning(ground: Ground, sizes: Sizes) -> Outcome:
     return Outcome([report.returning(back)], goals.of_returning(back))
 
 
+async def _paying(ground: Ground, sizes: Sizes) -> Outcome:
+    measured = await paying.measure(ground, sizes)
+    return Outcome([report.paying(measured, sizes.payers)], goals.of_paying(measured))
+
+
+async def _hanging(ground: Ground, sizes: Sizes) -> Outcome:
+    measured = await hanging.measure(ground, sizes)
+    return Outcome([report.hanging(measured)], goals.of_hanging(measured))
+
+
 PARTS: dict[Part, Callable[[Ground, Sizes], Awaitable[Outcome]]] = {
     Part.STOCK: _stock,
     Part.BATCHES: _batches,
@@ -142,4 +159,6 @@ PARTS: dict[Part, Callable[[Ground, Sizes], Awaitable[Outcome]]] = {
     Part.INBOUND: _inbound,
     Part.SWEEP: _sweep,
     Part.RETURNING: _returning,
+    Part.PAYING: _paying,
+    Part.HANGING: _hanging,
 }

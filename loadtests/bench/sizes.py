@@ -21,6 +21,9 @@ class Sizes:
     blocks: int = 3  # times that each way gets its turn
     seconds: float = 1.5  # of a block that ends by time
     events: int = 16  # per block of the fan-out
+    payers: int = 100  # buyers who pay at once
+    checkouts: int = 300  # of a block, each with a reservation of its own
+    hanging: int = 200  # checkouts that wait for their provider while others reserve
 
     @property
     def weighed(self) -> list[int]:
@@ -45,4 +48,7 @@ QUICK = Sizes(
     blocks=1,
     seconds=0.5,
     events=8,
+    payers=20,
+    checkouts=40,
+    hanging=40,
 )

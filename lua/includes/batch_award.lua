@@ -18,7 +18,7 @@ local function batch_award(desk, batch, i)
     desk.mine[viewer] = desk.listed[i]
   end
   local taken, show = desk_count(desk, viewer, drop.number)
-  if not drop.plain or taken + quantity > terms.limit_per_viewer or show + quantity > desk.limit then
+  if not drop.plain or quantity < 1 or taken + quantity > terms.limit_per_viewer or show + quantity > desk.limit then
     return nil
   end
   return desk_take(desk, drop, own, viewer, quantity, desk.now + terms.hold_seconds * 1000)

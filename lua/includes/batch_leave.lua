@@ -8,6 +8,8 @@ local function batch_leave(desk, ask)
     return { 'not-found' }
   elseif drop.terms.mode == 'draw' and drop.terms.status == 'closed' then
     return { 'drop-closed' }
+  elseif desk.status == 'frozen' then
+    return { 'show-not-live', desk.status }
   end
   if desk_leave(desk, drop, ask.viewer) then
     desk_promote(desk, drop)

@@ -16,6 +16,8 @@ local function batch_release(desk, ask)
     return { 'in-progress' }
   elseif hold.state == 3 then
     return { 'wrong-state', 'sold' }
+  elseif desk.status == 'frozen' then
+    return { 'show-not-live', desk.status }
   end
   local drop = desk_numbered(desk, hold.number)
   if hold.state == 1 then

@@ -3,6 +3,7 @@
 -- A drop on the desk, or nil: its `terms` and its `stock`, changed in place. Who changes the stock sets `changed`,
 -- who changes the terms `turned`. `notes` gathers what the award log has to say of this step, `before` is what was
 -- available ahead of it. Of its queue: the `line` as far as it was read, who `joined`, how many were `served`.
+-- `stamps` are what `desk_stamp` packed, by units; whether `batch_award` may give it away is known as `plain`.
 local function desk_drop(desk, drop)
   local known = desk.drops[drop]
   if known == nil then

@@ -14,7 +14,7 @@ local function desk_promote(desk, drop)
   local drawn = terms.mode == 'draw'
   local left = drawn and stock.backlog or stock.available
   local serving = drawn or terms.status == 'open' and desk.status == 'live'
-  if desk.skip == nil then
+  if desk.skip == nil or desk.status == 'frozen' then
     return
   end
   local place = serving and left > 0 and stock.waiting > 0 and queue_next(desk, drop)

@@ -1,6 +1,6 @@
 --- @include "desk_address"
---- @include "desk_lapse"
 --- @include "desk_keep"
+--- @include "desk_lapse"
 --- @include "desk_note"
 --- @include "desk_stamp"
 -- Award units of a drop to a viewer: a hold until `expires_at`. The caller has checked that they may have them. Most

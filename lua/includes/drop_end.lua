@@ -10,7 +10,7 @@ local function drop_end(desk, drop)
   drop.changed, drop.turned = true, true
   if terms.mode == 'draw' and terms.seed_hash then
     terms.seed = redis.call('HGET', desk.keys.seeds, drop.id)
-    stock.backlog = stock.available
+    stock.backlog = math.max(0, stock.available)
     events[#events + 1] = {
       type = 'drop.drawn', drop_id = drop.id, seed = terms.seed, seed_hash = terms.seed_hash,
       entries = stock.waiting, units = stock.available, chain = stock.chain,

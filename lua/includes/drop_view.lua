@@ -9,6 +9,7 @@ local function drop_view(terms, stock)
   for _, name in ipairs({ 'available', 'held', 'sold', 'quantity', 'revision' }) do
     view[name] = stock[name]
   end
+  view.available = math.max(0, stock.available)
   view.waitlist_length = terms.status == 'closed' and 0 or stock.waiting
   if terms.waves then
     view.waves = {}

@@ -8,8 +8,9 @@ local function show_turn(show_key, log_key, live_key, from, to, event, stamp)
   if not state then
     return answer('not-found')
   end
-  if state ~= from then
-    return answer('wrong-state', { state = state })
+  local frozen = redis.call('HEXISTS', show_key, 'frozen') == 1
+  if state ~= from or frozen then
+    return answer('wrong-state', { state = frozen and 'frozen' or state })
   end
   local now = now_ms()
   redis.call('HSET', show_key, 'status', to)

@@ -2,7 +2,7 @@
 local function show_view(show_key)
   local flat = redis.call('HGETALL', show_key)
   local view = {}
-  local hidden = { host = true, epoch = true, offset = true, log_length = true, pinned = true }
+  local hidden = { host = true, epoch = true, offset = true, log_length = true, pinned = true, frozen = true }
   local numbers = {
     created_at = true, starts_at = true, started_at = true, ended_at = true, limit_per_viewer = true,
   }

@@ -2,7 +2,7 @@
 local function stock_view(drop, stock)
   return {
     drop_id = drop,
-    available = stock.available,
+    available = math.max(0, stock.available),
     held = stock.held,
     sold = stock.sold,
     quantity = stock.quantity,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -27,11 +27,14 @@ MAX_HOLD_SECONDS = 86_400
 MAX_PINNED = 3
 MAX_RESERVATIONS_PER_ORDER = 20
 MAX_WAVES = 20
+MAX_URL = 2048
+MAX_EVENTS = 32
 MAX_AFTER_SECONDS = 604_800  # from a drop's opening to one of its waves
 
 # Text without control characters: PostgreSQL holds no NUL, and a line break belongs in no header of a mail.
 # `$` alone would let one pass at the end.
 ONE_LINE = r"^[^\x00-\x1f\x7f]*(?!\n)$"
+WEB_ADDRESS = r"^https?://[^\s\x00-\x1f\x7f]+(?!\n)$"
 EMAIL = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+(?!\n)$"
 
 Title = Annotated[str, Meta(min_length=1, max_length=200, pattern=ONE_LINE)]
@@ -138,10 +141,11 @@ class NewPlace(Struct, kw_only=True):
 
 
 class PaymentChoice(Struct, kw_only=True):
-    """How the buyer pays; the token is the provider's own."""
+    """How the buyer pays: the token is the provider's own, `return_url` is where who had to leave comes back to."""
 
     method: Annotated[str, Meta(min_length=1, max_length=32, pattern=ONE_LINE)]
     token: Annotated[str, Meta(min_length=1, max_length=255, pattern=ONE_LINE)]
+    return_url: Annotated[str, Meta(max_length=2000, pattern=WEB_ADDRESS)] | None = None
 
 
 class Address(Struct, kw_only=True, omit_defaults=True):
@@ -229,3 +233,63 @@ class PaymentMethod(Struct, kw_only=True):
     method: str
     provider: str
     synchronous: bool
+
+
+class NewWebhook(Struct, kw_only=True):
+    """Where to tell what happens: a URL, and the types of messages; none named: all."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=MAX_URL)]
+    events: Annotated[list[str], Meta(max_length=MAX_EVENTS)] = msgspec.field(default_factory=list)
+
+
+class Delivery(Struct, kw_only=True):
+    """A message to an endpoint: its `webhook-id`, how often it was tried, and what came of the last try."""
+
+    id: str
+    type: str
+    at: UnixMs
+    status: Literal["waiting", "delivered", "parked"]
+    attempts: int
+    answer: int | UnsetType = UNSET
+    problem: str | UnsetType = UNSET
+    next_at: UnixMs | UnsetType = UNSET
+
+
+class Webhook(Struct, kw_only=True):
+    """An endpoint with its newest deliveries, newest first; `reason`: why it is disabled."""
+
+    id: str
+    url: str
+    events: list[str]
+    status: Literal["enabled", "disabled"]
+    created_at: UnixMs
+    deliveries: list[Delivery]
+    reason: str | UnsetType = UNSET
+
+
+class SecretWebhook(Webhook):
+    """An endpoint with its new secret, which is shown this once."""
+
+    secret: str
+
+
+class WebhookTest(Struct, kw_only=True):
+    """What came of a test message: the answer's status where there was one, else the problem."""
+
+    delivered: bool
+    took_ms: int
+    answer: int | UnsetType = UNSET
+    problem: str | UnsetType = UNSET
+
+
+class Replay(Struct, kw_only=True):
+    """From when on to send everything again."""
+
+    since_at: Moment
+
+
+class Replayed(Struct, kw_only=True):
+    """How many messages are sent again; with `next_since_at` where there are more: from when to go on."""
+
+    messages: int
+    next_since_at: UnixMs | UnsetType = UNSET

@@ -1,8 +1,8 @@
-"""Endpoints of buyers: check out, what became of an order, and how one can pay."""
+"""Endpoints of buyers: check out, and how one can pay."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,13 +16,15 @@ from server.checkout.saga import Paid, Pending, Request
 from server.clock import monotonic
 from server.errors import Code, Problem
 from server.protocol.codec import invalid
-from server.protocol.shapes import Order
+
+if TYPE_CHECKING:
+    from server.payments.methods import Method
 
 
 async def check_out(call: Call) -> Answer:
     """Turn the caller's reservations of one show, or items of drops that hold nothing, into one order."""
     began = monotonic()
-    outcome = await call.rooms.checkout.pay(_request(call))
+    outcome = await call.rooms.checkout.pay(await _request(call))
     metrics.CHECKOUT_SECONDS.observe(monotonic() - began)
     match outcome:
         case Paid(order):
@@ -33,15 +35,17 @@ async def check_out(call: Call) -> Answer:
             raise problem
 
 
-def _request(call: Call) -> Request:
+async def _request(call: Call) -> Request:
     body: NewCheckout = call.body
     show = _show(call, body)
-    provider = call.rooms.methods.provider_of(body.payment.method)
+    method = await _method(call, body, show)
     details: dict[str, Any] = {
-        "provider": provider,
-        "method": body.payment.method,
+        "provider": method.provider,
+        "method": method.name,
         "token": body.payment.token,
     }
+    if body.payment.return_url is not None:
+        details["return_url"] = body.payment.return_url
     if body.locale is not None:
         details["locale"] = body.locale
     viewer = call.identity.subject
@@ -90,24 +94,34 @@ def _show(call: Call, body: NewCheckout) -> str:
     return show
 
 
-async def order(call: Call) -> Answer:
-    """Return an order to its buyer, or to the show's host."""
-    found = await call.rooms.checkout.find(call.path["order"])
-    if found is None:
-        raise Problem(Code.NOT_FOUND, f"There is no order {call.path['order'][:64]!r}.")
-    view, viewer = found
-    await call.require_own(viewer, view["show"], "order")
-    return Answer(view)
+async def _method(call: Call, body: NewCheckout, show: str) -> Method:
+    """Return how the buyer pays, if that is offered in the show's currency and the country that it is sent to."""
+    method = call.rooms.methods.find(body.payment.method)
+    if method.everywhere:
+        return method
+    view, _host = await call.rooms.shows.find(show)
+    country = body.shipping_address.country.upper() if body.shipping_address else ""
+    return call.rooms.methods.require(method.name, view["currency"], country)
 
 
 async def methods(call: Call) -> Answer:
     """List the payment methods that checkout takes."""
-    offered = call.rooms.methods.offered(call.query.get("currency", ""), call.query.get("country", ""))
+    currency = _code(call, "currency", 3, "an ISO 4217 code such as EUR")
+    country = _code(call, "country", 2, "an ISO 3166-1 alpha-2 code such as DE")
+    offered = call.rooms.methods.offered(currency, country)
     items = [
         PaymentMethod(method=method.name, provider=method.provider, synchronous=method.synchronous)
         for method in offered
     ]
     return Answer({"items": items, "next_cursor": None})
+
+
+def _code(call: Call, name: str, length: int, expected: str) -> str:
+    """Return a code of capital letters in the query, empty where none is given."""
+    text = call.query.get(name, "")
+    if text and not (len(text) == length and text.isascii() and text.isalpha() and text.isupper()):
+        raise invalid(f"{name}: {expected} is expected, given {text[:20]!r}.")
+    return text
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -132,22 +146,15 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET",
-        "/v1/orders/{order}",
-        "order",
-        "Look at an order",
-        order,
-        Right.LOOK,
-        Order,
-        problems=(Code.NOT_FOUND,),
-    ),
-    Operation(
-        "GET",
         "/v1/payments/methods",
         "payment_methods",
         "List the payment methods",
         methods,
         Right.LOOK,
         Page[PaymentMethod],
-        query={"currency": "ISO 4217", "country": "ISO 3166-1 alpha-2"},
+        query={
+            "currency": "ISO 4217; left out: methods of any currency",
+            "country": "ISO 3166-1 alpha-2, where the buyer is; left out: methods that work in every country",
+        },
     ),
 )

@@ -6,16 +6,13 @@ import asyncio
 
 from server.api.bodies import Imported
 from server.api.http import Answer, Call, Keyed, Operation
-from server.api.paging import Page
+from server.api.paging import MAX_PAGE, PAGE, Page
 from server.auth import Right
 from server.catalog import products
 from server.catalog.readers import reader
 from server.errors import Code
 from server.protocol.codec import invalid
 from server.protocol.shapes import Product
-
-PAGE = 50
-MAX_PAGE = 200
 
 
 async def import_feed(call: Call) -> Answer:

@@ -16,18 +16,17 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from server import metrics
-from server.auth import Right, Role
+from server.auth import Identity, Right, Role
 from server.checkout.idempotency import Idempotency, Run, Stored
 from server.errors import TABLE, Code, Problem
 from server.protocol.codec import explained, invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
 
     from server.api.rooms import Rooms
-    from server.auth import Identity
 
 MAX_BODY_BYTES = 65_536
 MAX_DIGITS = 10  # of a number in a query
@@ -37,6 +36,9 @@ PROBLEM_JSON = "application/problem+json"
 UNDECIDED = frozenset(
     {Code.UNAVAILABLE, Code.RATE_LIMITED, Code.IN_PROGRESS, Code.IDEMPOTENCY_MISMATCH, Code.NOT_ALLOWED}
 )
+
+# Who calls an operation that asks for no token.
+STRANGER = Identity(subject="", role=Role.SERVICE, shows=frozenset(), expires_at=0)
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -61,6 +63,7 @@ class Call:
     key: str | None
     address: str  # the caller's own where proxies are trusted to tell it; empty where it is not known
     rooms: Rooms
+    headers: Mapping[str, str]
 
     async def show(self) -> dict[str, Any]:
         """Return the show in the path; raise `not-found`, or `not-allowed` where the token is not for it."""
@@ -88,9 +91,22 @@ class Call:
             self.require_show(show)
             return
         if self.identity.may(Right.RUN):
-            await self.owned_show(show)
+            await self.require_books(show)
             return
         raise Problem(Code.NOT_ALLOWED, f"This {what} is somebody else's.")
+
+    async def require_books(self, show: str) -> None:
+        """Refuse who does not run this show; one that the store has let go of is known by the ledger."""
+        try:
+            await self.owned_show(show)
+        except Problem as problem:
+            if problem.code is not Code.NOT_FOUND:
+                raise
+            host = await self.rooms.orders.host_of(show)
+            if host is None:
+                raise
+            if not self.identity.covers(show, host):
+                raise Problem(Code.NOT_ALLOWED, f"The token is not for show {show}.") from None
 
     def number(self, name: str, default: int, most: int) -> int:
         """Return a whole number of the query between 1 and `most`."""
@@ -102,7 +118,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to answer: a status, a body that encodes as JSON, and headers."""
+    """What to answer: a status, a body that encodes as JSON, None for none, and headers."""
 
     content: Any
     status: int = 200
@@ -111,14 +127,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One endpoint: how it is called, by whom, what goes in and out, and who answers."""
+    """One endpoint: how it is called, by whom, what goes in and out, and who answers.
+
+    `right` is what the caller's token must give; None: no token is asked for, the handler finds out who calls.
+    """
 
     method: str
     path: str
     name: str
     summary: str
     handler: Callable[[Call], Awaitable[Answer]]
-    right: Right
+    right: Right | None
     answer: Any
     body: Any = None  # a struct, `bytes` for a file, None where there is no body
     optional_body: bool = False
@@ -161,8 +180,10 @@ def problem_response(problem: Problem) -> Response:
 
 
 async def _carry_out(operation: Operation, rooms: Rooms, request: Request) -> Response:
-    identity = _authenticated(request, rooms)
-    identity.require(operation.right)
+    identity = STRANGER
+    if operation.right is not None:
+        identity = _authenticated(request, rooms)
+        identity.require(operation.right)
     key = request.headers.get("idempotency-key")
     if key is None and operation.keyed is Keyed.REQUIRED:
         raise Problem(
@@ -178,6 +199,7 @@ async def _carry_out(operation: Operation, rooms: Rooms, request: Request) -> Re
         key=key if operation.keyed is not Keyed.NO else None,
         address=request.client.host if request.client else "",
         rooms=rooms,
+        headers=request.headers,
     )
     if call.key is None:
         return _response(await operation.handler(call))
@@ -216,6 +238,8 @@ async def _run_once(operation: Operation, call: Call, run: Run, idempotency: Ide
 
 
 def _response(answer: Answer) -> Response:
+    if answer.content is None:
+        return Response(status_code=answer.status, headers=answer.headers)
     return Response(msgspec.json.encode(answer.content), answer.status, answer.headers, media_type=JSON)
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from server import __version__
 from server.api.http import JSON, MAX_BODY_BYTES, PROBLEM_JSON, Keyed
+from server.api.paging import MAX_PAGE
 from server.errors import TABLE, Code
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from server.api.http import Operation
 
 ALWAYS = (Code.UNAUTHENTICATED, Code.NOT_ALLOWED, Code.UNAVAILABLE)
+BARE = (Code.UNAUTHENTICATED, Code.UNAVAILABLE)  # where no token is asked for
+NUMBERS = {"limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE}}  # of a query; all else is text
 REFERENCE = "#/components/schemas/{name}"
 PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -76,13 +79,18 @@ def _kinds(operations: Sequence[Operation]) -> list[Any]:
 
 
 def _described(operation: Operation, path: str, known: dict[str, Any]) -> dict[str, Any]:
+    rights = (
+        f"Needs the right to {operation.right}." if operation.right else "Needs a signature, and no token."
+    )
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "description": f"Needs the right to {operation.right}.",
+        "description": rights,
         "parameters": _parameters(operation, path),
         "responses": _responses(operation, known),
     }
+    if operation.right is None:
+        described["security"] = []
     if operation.body is bytes:
         described["requestBody"] = {
             "required": True,
@@ -103,7 +111,12 @@ def _parameters(operation: Operation, path: str) -> list[dict[str, Any]]:
         for name in re.findall(r"{(\w+)}", path)
     ]
     parameters += [
-        {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "query",
+            "description": meaning,
+            "schema": NUMBERS.get(name, {"type": "string"}),
+        }
         for name, meaning in operation.query.items()
     ]
     if operation.keyed is not Keyed.NO:
@@ -122,9 +135,11 @@ def _responses(operation: Operation, known: dict[str, Any]) -> dict[str, Any]:
     good = {operation.status: operation.answer, **operation.also}
     responses: dict[str, Any] = {
         str(status): {"description": "OK", "content": {JSON: {"schema": known[str(kind)]}}}
+        if kind is not None
+        else {"description": "OK"}
         for status, kind in good.items()
     }
-    codes = [*ALWAYS, *operation.problems]
+    codes = [*(ALWAYS if operation.right else BARE), *operation.problems]
     if operation.body is not None:
         codes += [Code.INVALID_MESSAGE, Code.PAYLOAD_TOO_LARGE]
     if operation.query:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from server.protocol.codec import invalid
 
+PAGE, MAX_PAGE = 50, 200  # items, where nothing is said and at most
 MAX_CURSOR_LENGTH = 512
 
 T = TypeVar("T")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from server.auth import Tokens
     from server.checkout.idempotency import Idempotency
+    from server.checkout.refunds import Refunds
     from server.checkout.saga import Checkout
     from server.inventory.awards import Awards
     from server.inventory.draw_log import Draws
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from server.settings import Settings
     from server.shows.drops import Drops
     from server.shows.shows import Shows
+    from server.webhooks.endpoints import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,10 @@ class Rooms:
     receipts: Receipts
     contacts: Seal
     checkout: Checkout
+    refunds: Refunds
     orders: Orders
     methods: Methods
     idempotency: Idempotency
+    webhooks: Webhooks
     ledger: Ledger
     ready: Callable[[], Awaitable[None]]

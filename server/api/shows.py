@@ -9,14 +9,11 @@ import msgspec
 from server import ids
 from server.api.bodies import Figures, NewShow, Pins
 from server.api.http import Answer, Call, Keyed, Operation
-from server.api.paging import Page, after, cursor
+from server.api.paging import MAX_PAGE, PAGE, Page, after, cursor
 from server.auth import Right
 from server.catalog import money, products
 from server.errors import Code
 from server.protocol.shapes import Identifier, Order, Product, Show, UnixMs
-
-PAGE = 50
-MAX_PAGE = 200
 
 
 async def create(call: Call) -> Answer:
@@ -90,8 +87,8 @@ async def figures(call: Call) -> Answer:
 
 
 async def orders(call: Call) -> Answer:
-    """List the show's orders, newest first."""
-    await call.show()
+    """List the show's orders, newest first; also once the show itself is long over."""
+    await call.require_books(call.path["show"])
     limit = call.number("limit", PAGE, MAX_PAGE)
     place = after(call.query.get("cursor"), tuple[UnixMs, Identifier])
     items = await call.rooms.orders.of_show(call.path["show"], limit, place)

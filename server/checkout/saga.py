@@ -1,57 +1,43 @@
 """From held reservations to one paid order: steps that are recorded before they are tried, and their undoing.
 
-    claim → authorize → finalize → ledger commit → capture → settle
+`steps.py` says what follows what, `acts.py` tries it, and here orders are walked from their recorded step: by who asks
+to pay, by a worker for what a dead process left, and by whoever heard that a payment may have moved (the provider's
+webhook, the buyer's return): all of them do the same, and all of them may come at once.
 
 Of a drop that holds nothing (the first who pays gets it) the units are taken at the claim, for the provider's time.
 A process that dies between that and the order's record leaves plain holds: a repeat goes on with them, else they lapse.
-
-The record in Redis says which step may have been tried last, so any worker can go on from there: every step is
-idempotent by the order's id. No lock is held over a provider call; the state is read again after it, inside the
-next script. Where units were lost while the provider thought, the authorization is voided and no money moves.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from server import ids
-from server.clock import now_ms
+from server.checkout.acts import LEASE_MS, Acts, ElsewhereError, Order, Terms
+from server.checkout.endings import came_to_nothing, undone
+from server.checkout.steps import BEGINS, FIRST, Act, End, Step, follows
 from server.errors import Code, Problem, unavailable
-from server.orders.orders import Record, View, unsettled
-from server.payments.provider import CALL_SECONDS, Charge, Declined, UnknownOutcomeError
+from server.payments.provider import UnknownOutcomeError
 from server.store import reads
 from server.store.answers import ask, unpacked
 from server.store.keys import key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from server.inventory.holds import Holds
-    from server.orders.orders import Orders
+    from server.orders.orders import Orders, Record, View
     from server.payments.methods import Methods
-    from server.payments.provider import Provider
     from server.store.redis import Redis
     from server.store.scripts import Scripts
 
-LEASE_MS = 15_000  # longer than a provider call: nobody resumes an order that is being worked on
 RESUME_LIMIT = 20  # orders that a worker takes at a time
+FRESH_MS = 1000  # how long a buyer who asks again is told what the provider said the last time
+PENDING = frozenset({Step.CLAIMED, Step.ACTING})  # steps in which the provider has not said yes
 
 log = structlog.get_logger(__name__)
-
-
-class Step(StrEnum):
-    """How far an order has come; each names what may have been tried after it was recorded."""
-
-    CLAIMED = "claimed"  # authorize may have been tried
-    AUTHORIZED = "authorized"  # finalize may have been tried
-    FINALIZED = "finalized"  # the units are sold; the ledger may have the order
-    COMMITTED = "committed"  # the ledger has it; capture may have been tried
-    VOIDING = "voiding"  # the units were lost; void may have been tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +48,7 @@ class Request:
     show: str
     viewer: str
     reservations: list[str]
-    details: dict[str, Any]  # provider, method, token, contact? (sealed), locale?
+    details: dict[str, Any]  # provider, method, token, return_url?, contact? (sealed), locale?
     expected_total: int | None
     items: tuple[tuple[str, int], ...] = ()
     operation: str = ""  # what the items are taken under: the order's own
@@ -78,13 +64,16 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Money or ledger is not settled yet; a worker goes on with it."""
+    """The buyer has to act, or money or ledger is not settled yet; a worker goes on with it."""
 
     order: View
 
 
+Outcome = Paid | Pending | Problem
+
+
 class Checkout:
-    """The door to checkout: `pay` for a viewer's request, `resume` for what a dead process left."""
+    """The door to checkout: `pay` for a viewer's request, `look` for news, `resume` for what a dead process left."""
 
     def __init__(  # noqa: PLR0913  each is a room or a setting of its own
         self,
@@ -95,17 +84,19 @@ class Checkout:
         methods: Methods,
         *,
         provider_seconds: float,
+        action_seconds: float,
         skip_absent: bool = False,
     ) -> None:
         self._client = client
         self._scripts = scripts
         self._holds = holds
         self._orders = orders
-        self._methods = methods
         self._provider_ms = int(provider_seconds * 1000)
-        self._skip = int(skip_absent)  # whether units of an undone claim pass over who waits and is not here
+        self._acts = Acts(
+            scripts, orders, methods, Terms(self._provider_ms, int(action_seconds * 1000), skip_absent)
+        )
 
-    async def pay(self, request: Request) -> Paid | Pending | Problem:
+    async def pay(self, request: Request) -> Outcome:
         """Turn reservations of one show and viewer into one order, all or nothing; idempotent by the order's id."""
         if not request.items:
             return await self._pay(request)
@@ -127,7 +118,9 @@ class Checkout:
                 await self._holds.release(reservation, request.viewer)
         return outcome
 
-    async def _pay(self, request: Request) -> Paid | Pending | Problem:
+    async def _pay(  # noqa: PLR0911  one per outcome
+        self, request: Request, *, supersedes: bool = True
+    ) -> Outcome:
         expected = request.expected_total
         answer = await ask(
             self._scripts,
@@ -143,146 +136,166 @@ class Checkout:
         )
         match answer["outcome"]:
             case "claimed":
-                return await self.advance(request.show, answer["order"])
+                return await self._walk(Order(request.show, answer["order"], answer["now"]), FIRST)
             case "resumed" if answer["leased"]:
                 return Pending(unsettled(request.show, answer["order"]))
             case "resumed":
-                return await self.advance(request.show, answer["order"])
+                return await self._go_on(Order(request.show, answer["order"], answer["now"]))
             case "done":
                 return await self._finished(request.order)
+            case "in-progress" if answer["acting"] and supersedes:
+                await self._supersede(request.show, answer["order"])
+                return await self._pay(request, supersedes=False)
+            case "undone":
+                return undone(answer["reason"])
             case _:
-                return _refusal(answer, request)
+                return _refusal(answer, request.expected_total)
+
+    async def _supersede(self, show: str, order: str) -> None:
+        """Undo an order that waits for its buyer, who pays in another way now; one that was paid meanwhile is finished.
+
+        The old payment is let go before anything is asked of the new one: its time is over, as at its deadline.
+        """
+        answer = await ask(
+            self._scripts, "order_take", {"show": show}, order=order, fresh_ms=0, lease_ms=LEASE_MS
+        )
+        if answer["outcome"] == "taken" and answer["order"]["step"] == Step.ACTING:
+            await self._go_on(Order(show, answer["order"], now=answer["order"]["deadline_at"]))
+
+    async def look(self, order: str, fresh_ms: int = 0) -> None:
+        """Go on with an order whose payment may have moved: ask the provider, and walk from the recorded step.
+
+        Nothing happens where somebody works on it, where it has come to its end, or where there is no such order; nor
+        where its buyer has to act and the provider was asked within the last `fresh_ms`. What it raises is a bug.
+        """
+        show = ids.show_of(order, "or")
+        if show is None:
+            return
+        answer = await ask(
+            self._scripts, "order_take", {"show": show}, order=order, fresh_ms=fresh_ms, lease_ms=LEASE_MS
+        )
+        if answer["outcome"] not in {"busy", "gone"}:
+            await self._go_on(Order(show, answer["order"], answer["now"]))
 
     async def resume(self, show: str) -> int:
         """Go on with a show's orders that nobody works on any more; return how many were taken up."""
         leased = await ask(
             self._scripts, "order_lease", {"show": show}, lease_ms=LEASE_MS, limit=RESUME_LIMIT
         )
-        await asyncio.gather(*(self._resume(show, record) for record in leased["orders"]))
-        return len(leased["orders"])
+        orders = [Order(show, record, leased["now"]) for record in leased["orders"]]
+        await asyncio.gather(*(self._resume(order) for order in orders))
+        return len(orders)
 
-    async def _resume(self, show: str, record: Record) -> None:
+    async def _resume(self, order: Order) -> None:
         try:
-            outcome = await self.advance(show, record)
+            outcome = await self._go_on(order)
         except Exception:
             # What one order brings out must not keep the others waiting; its lease runs out and it is tried again.
-            log.exception("checkout.not_resumed", order=record["id"], step=record["step"])
+            log.exception("checkout.not_resumed", order=order.id, step=order.step)
             return
-        log.info("checkout.resumed", order=record["id"], outcome=type(outcome).__name__)
+        log.info("checkout.resumed", order=order.id, outcome=type(outcome).__name__)
 
     async def find(self, order: str) -> tuple[View, str] | None:
-        """Return an order and its viewer: from the ledger, or as far as its checkout has come; None if unknown."""
+        """Return an order and its viewer: from the ledger, or as far as its checkout has come; None if unknown.
+
+        Where its buyer has to act, the provider is asked whether they did: this is where they come back to.
+        """
+        found = await self._find(order)
+        if found is None or found[0]["status"] != "requires_action":
+            return found
+        await self.look(order, FRESH_MS)
+        return await self._find(order)
+
+    async def _find(self, order: str) -> tuple[View, str] | None:
         show = ids.show_of(order, "or")
-        found = await self._orders.find(order) if show is not None else None
-        if found is not None or show is None:
+        if show is None:
+            return None
+        found = await self._orders.find(order)
+        if found is not None:
             return found
         raw = await reads.field(self._client, key("orders", show=show), order, "reading the order")
-        if raw is None:
-            return None
-        record = unpacked(raw)
+        record = unpacked(raw) if raw is not None else None
+        if record is None or record["step"] == "undone":
+            # It may have come to its end between the two looks.
+            return await self._orders.find(order)
         return unsettled(show, record), record["viewer"]
 
-    async def advance(self, show: str, record: Record) -> Paid | Pending | Problem:
-        """Walk an order from its recorded step as far as it goes now."""
+    async def _go_on(self, order: Order) -> Outcome:
+        """Walk an order from its recorded step."""
+        return await self._walk(order, BEGINS[order.step])
+
+    async def _walk(self, order: Order, act: Act) -> Outcome:
+        """Walk an order from an act as far as it goes now."""
+        following: Act | End = act
         try:
-            return await self._walk(show, record)
+            while isinstance(following, Act):
+                step = order.step
+                heard = await self._acts.attempt(order, following)
+                move = follows(step, following, heard, overdue=order.overdue)
+                await self._acts.record(order, move)
+                following = move.then
         except (Problem, UnknownOutcomeError) as error:
-            # Unknown, not failed: the record stands, and a worker repeats the same step with the same key.
-            log.warning("checkout.waits", order=record["id"], step=record["step"], reason=str(error))
-            return Pending(unsettled(show, record))
+            # Unknown, not failed: the record stands, and a worker tries the same again with the same key.
+            log.warning(
+                "checkout.waits", order=order.id, step=order.step, act=str(following), reason=str(error)
+            )
+            return Pending(unsettled(order.show, order.record))
+        except ElsewhereError as error:
+            log.info("checkout.elsewhere", order=order.id, reason=str(error))
+            return await self._elsewhere(order)
+        if following is End.WAITS:
+            return Pending(unsettled(order.show, order.record))
+        if following is End.PAID and order.view is not None:
+            return Paid(order.view)
+        return undone(order.record["reason"], order.sentence)
 
-    async def _walk(self, show: str, record: Record) -> Paid | Pending | Problem:
-        provider = self._methods.provider(record["details"]["provider"])
-        charge = _charge(record)
-        if record["step"] == Step.CLAIMED:
-            verdict = await _bounded(provider.authorize(charge))
-            if isinstance(verdict, Declined):
-                await self._unclaim(show, record)
-                return Problem(Code.PAYMENT_DECLINED, verdict.reason)
-            await self._record(show, record, Step.AUTHORIZED, verdict.reference)
-        if record["step"] == Step.AUTHORIZED:
-            answer = await ask(self._scripts, "hold_finalize", {"show": show}, order=record["id"])
-            if answer["outcome"] == "finalized":
-                record["step"] = Step.FINALIZED
-            else:
-                await self._record(show, record, Step.VOIDING)
-        if record["step"] == Step.VOIDING:
-            return await self._void(show, record, provider)
-        if record["step"] == Step.FINALIZED:
-            await self._orders.commit(show, record)
-            await self._record(show, record, Step.COMMITTED)
-        await _bounded(provider.capture(charge, record["reference"]))
-        await self._orders.captured(record["id"], now_ms())
-        return await self._settle(show, record)
-
-    async def _void(self, show: str, record: Record, provider: Provider) -> Problem:
-        await _bounded(provider.void(_charge(record), record["reference"]))
-        await self._orders.cancel_unpaid(show, record)
-        await self._unclaim(show, record)
-        return Problem(
-            Code.RESERVATION_EXPIRED,
-            "The reservation lapsed while the payment was being authorized; no money was taken.",
-        )
-
-    async def _settle(self, show: str, record: Record) -> Paid:
-        found = await self._orders.find(record["id"])
+    async def _elsewhere(self, order: Order) -> Outcome:
+        """Return what somebody else has made of an order meanwhile."""
+        try:
+            found = await self._find(order.id)
+        except Problem:
+            return Pending(unsettled(order.show, order.record))
         if found is None:
-            raise unavailable(f"Order {record['id']} was committed and cannot be read back.")
-        view, viewer = found
-        await ask(self._scripts, "order_settle", {"show": show}, order=record["id"], viewer=viewer, view=view)
-        return Paid(view)
+            return unavailable(f"Order {order.id} was undone by somebody else.")
+        return _settled(found[0])
 
-    async def _finished(self, order: str) -> Paid | Pending | Problem:
+    async def _finished(self, order: str) -> Outcome:
         found = await self._orders.find(order)
         if found is None:
             return unavailable(f"Order {order} is sold, and the ledger does not have it yet.")
-        return Paid(found[0]) if found[0]["status"] != "confirming" else Pending(found[0])
-
-    async def _record(self, show: str, record: Record, step: Step, reference: str = "") -> None:
-        answer = await ask(
-            self._scripts,
-            "order_step",
-            {"show": show},
-            order=record["id"],
-            known_step=record["step"],
-            next_step=step.value,
-            reference=reference,
-            lease_ms=LEASE_MS,
-        )
-        if answer["outcome"] != "moved":
-            raise unavailable(f"Order {record['id']} is worked on by somebody else.")
-        record["step"] = step
-        record["reference"] = reference or record["reference"]
-
-    async def _unclaim(self, show: str, record: Record) -> None:
-        answer = await ask(self._scripts, "hold_unclaim", {"show": show}, order=record["id"], skip=self._skip)
-        if answer["outcome"] != "unclaimed":
-            raise unavailable(f"Order {record['id']} is {answer['step']} by now; somebody else works on it.")
+        return _settled(found[0])
 
 
-async def _bounded(call: Awaitable[Any]) -> Any:
-    """Wait for a provider's answer, but not for ever: no answer is an unknown outcome."""
-    try:
-        async with asyncio.timeout(CALL_SECONDS):
-            return await call
-    except TimeoutError:
-        raise UnknownOutcomeError(f"No answer from the provider within {CALL_SECONDS:g} s.") from None
+def _settled(view: View) -> Outcome:
+    """Return the outcome of an order that can be read."""
+    if view["status"] in {"confirming", "requires_action"}:
+        return Pending(view)
+    return came_to_nothing() if view["payment"]["status"] == "voided" else Paid(view)
 
 
-def _charge(record: Record) -> Charge:
-    details = record["details"]
-    return Charge(
-        order=record["id"],
-        amount=record["total"],
-        currency=record["currency"],
-        method=details["method"],
-        token=details["token"],
-    )
+def unsettled(show: str, record: Record) -> View:
+    """Return the view of an order whose checkout is still under way."""
+    step = Step(record["step"])
+    view = {
+        "id": record["id"],
+        "show": show,
+        "status": "requires_action" if step is Step.ACTING else "confirming",
+        "lines": record["lines"],
+        "total": record["total"],
+        "currency": record["currency"],
+        "payment": {
+            "provider": record["details"]["provider"],
+            "status": "pending" if step in PENDING else "authorized",
+        },
+        "created_at": record["created_at"],
+    }
+    return {**view, "action_url": record["action_url"]} if step is Step.ACTING else view
 
 
 def _refusal(  # noqa: PLR0911  one per outcome
-    answer: dict[str, Any], request: Request
+    answer: dict[str, Any], expected_total: int | None
 ) -> Problem:
+    """Return the problem of reservations that cannot be paid now."""
     match answer["outcome"]:
         case "not-allowed":
             return Problem(Code.NOT_ALLOWED, f"Reservation {answer['reservation']} is somebody else's.")
@@ -297,11 +310,13 @@ def _refusal(  # noqa: PLR0911  one per outcome
             return Problem(Code.WRONG_STATE, f"Reservation {answer['reservation']} is {answer['state']}.")
         case "reservation-expired":
             return Problem(Code.RESERVATION_EXPIRED, f"Reservation {answer['reservation']} has lapsed.")
+        case "frozen":
+            return unavailable("The show's stock is being rebuilt: nothing can be sold until it is.")
         case "total-changed":
             total = answer["current_total"]
             return Problem(
                 Code.TOTAL_CHANGED,
-                f"The total is {total}, not {request.expected_total} minor units.",
+                f"The total is {total}, not {expected_total} minor units.",
                 current_total=total,
             )
         case _:

@@ -1,4 +1,7 @@
-"""`livedrop audit`: the books as a table, or as JSON."""
+"""`livedrop audit`: the books of stock and of money as tables, or as JSON.
+
+A provider that cannot be asked is said so, and is no difference: the exit code tells what is known to be wrong.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,25 @@ from server.cli.home import console, fail
 from server.errors import Problem
 from server.workers.audit import AuditedDrop
 from server.workers.audit import audit as audit_show
+from server.workers.money import Comparison
 
 if TYPE_CHECKING:
     from server.settings import Settings
+    from server.workers.money import Money
 
 PAGE = 200
 
 
-def audit(settings: Settings, show: str | None, *, as_json: bool) -> bool:
-    """Print every drop's books and return whether they balance."""
+def audit(settings: Settings, show: str | None, *, ask_providers: bool, as_json: bool) -> bool:
+    """Print every drop's books, and what was paid beside its provider's list; return whether all of it balances."""
     try:
-        drops = asyncio.run(_read(settings, show))
+        drops, money = asyncio.run(_read(settings, show, ask_providers=ask_providers))
     except Problem as problem:
         raise fail(problem.detail) from None
-    balanced = not any(drop.differences for drop in drops)
+    balanced = not any(drop.differences for drop in drops) and not (money and money.differences)
     if as_json:
-        typer.echo(json.dumps({"balanced": balanced, "drops": [_plain(drop) for drop in drops]}))
+        books = {"balanced": balanced, "drops": [_plain(drop) for drop in drops]}
+        typer.echo(json.dumps({**books, "money": _plain_money(money)} if money else books))
         return balanced
     console.print(_table(drops))
     for drop in drops:
@@ -37,12 +43,16 @@ def audit(settings: Settings, show: str | None, *, as_json: bool) -> bool:
     for drop in drops:
         for difference in drop.differences:
             console.print(f"[red]{drop.books.drop}[/]: {difference}", highlight=False, soft_wrap=True)
+    if money is not None:
+        _print_money(money)
     verdict = "[green]The books balance.[/]" if balanced else "[bold red]The books do not balance.[/]"
     console.print(f"{len(drops)} drops. {verdict}")
     return balanced
 
 
-async def _read(settings: Settings, show: str | None) -> list[AuditedDrop]:
+async def _read(
+    settings: Settings, show: str | None, *, ask_providers: bool
+) -> tuple[list[AuditedDrop], Money | None]:
     house = build(settings)
     try:
         if show is not None:
@@ -50,7 +60,9 @@ async def _read(settings: Settings, show: str | None) -> list[AuditedDrop]:
             wanted = [show]
         else:
             wanted = await _all_shows(house.shows)
-        return [drop for each in wanted for drop in await audit_show(house.client, house.orders, each)]
+        drops = [drop for each in wanted for drop in await audit_show(house.client, house.orders, each)]
+        compare = Comparison(house.client, house.ledger, house.methods)
+        return drops, await compare.look(wanted) if ask_providers else None
     finally:
         await house.aclose()
 
@@ -85,6 +97,44 @@ def _plain(drop: AuditedDrop) -> dict[str, Any]:
         "award_log": {"notes": books.notes, "head": books.head, "recomputed": books.counted_head},
         "differences": drop.differences,
     }
+
+
+def _plain_money(money: Money) -> dict[str, Any]:
+    return {
+        "accounts": [
+            {
+                "show": account.show,
+                "provider": account.provider,
+                "currency": account.currency,
+                "ledger": account.ledger,
+                "theirs": account.theirs,
+            }
+            for account in money.accounts
+        ],
+        "differences": [{"show": show or None, "sentence": sentence} for show, sentence in money.differences],
+        "unasked": money.unasked,
+    }
+
+
+def _print_money(money: Money) -> None:
+    """Print what every provider owes, in minor units, by our books and by its own."""
+    table = Table(title="The money, in minor units")
+    table.add_column("show", overflow="fold", min_width=15)
+    for name in ("provider", "currency"):
+        table.add_column(name)
+    for name in ("in the ledger", "at the provider"):
+        table.add_column(name, justify="right")
+    for account in money.accounts:
+        agrees = account.theirs is None or account.theirs == account.ledger
+        theirs = "not asked" if account.theirs is None else str(account.theirs)
+        row = (account.show, account.provider, account.currency, str(account.ledger))
+        table.add_row(*row, theirs if agrees else f"[red]{theirs}[/]")
+    if money.accounts:
+        console.print(table)
+    for name, reason in money.unasked.items():
+        console.print(f"[yellow]{name}[/] could not be asked: {reason}", highlight=False, soft_wrap=True)
+    for show, sentence in money.differences:
+        console.print(f"[red]{show or 'the ledger'}[/]: {sentence}", highlight=False, soft_wrap=True)
 
 
 def _chain(drop: AuditedDrop) -> str:

@@ -16,6 +16,7 @@ from server.catalog.readers import SAMPLE_CURRENCY, SAMPLE_FEED
 from server.cli.audience import Audience
 from server.cli.home import console
 from server.cli.running import Server, bind, config, leaving_quietly
+from server.cli.sandbox import hear
 
 if TYPE_CHECKING:
     import socket
@@ -36,6 +37,7 @@ def run(settings: Settings, audience: int, *, as_json: bool) -> None:
     """Serve the demo until SIGTERM or SIGINT."""
     logs.configure("warning")
     bound = bind(settings)
+    hear(settings, bound)
     with bound, leaving_quietly():
         asyncio.run(_run(settings, bound, audience, as_json=as_json))
     if not as_json:

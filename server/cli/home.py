@@ -11,6 +11,7 @@ from rich.console import Console
 
 from server.cli.keeper import StoreKeeper
 from server.ledger.migrate import is_current, is_empty, migrate
+from server.payments.bank.private import PrivateSandbox
 from server.settings import Settings, SettingsError
 from server.store.embedded import Embedded, EmbeddedError
 
@@ -62,10 +63,29 @@ def home(settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def prepared(settings: Settings) -> Iterator[Settings]:
-    """Give settings with which work can begin: the ledger has its tables, the store answers."""
+    """Give settings with which work can begin: the ledger has its tables, store and sandbox answer."""
     prepare_ledger(settings)
-    with home(settings) as ready:
-        yield ready
+    with home(settings) as ready, sandboxed(ready) as able:
+        yield able
+
+
+@contextmanager
+def sandboxed(settings: Settings) -> Iterator[Settings]:
+    """Give settings with a sandbox: the private one of the data folder where none is given. Production has none."""
+    if settings.sandbox_url or settings.production:
+        yield settings
+        return
+    try:
+        private = PrivateSandbox.begin(settings.data, settings.secret_key())
+    except OSError as error:
+        raise fail(
+            f"The sandbox cannot be kept in {settings.data}: {error}. Set LIVEDROP_SANDBOX_URL to one that runs, "
+            "or LIVEDROP_DATA to another folder."
+        ) from None
+    try:
+        yield msgspec.structs.replace(settings, sandbox_url=private.url)
+    finally:
+        private.leave()
 
 
 def prepare_ledger(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from server import __version__
 from server.auth import EVERY_SHOW, MAX_TTL_SECONDS, Role, Tokens, is_subject
-from server.cli import books, catalog, demo, serve, verify
+from server.cli import books, catalog, demo, rebuild, sandbox, serve, verify
 from server.cli.home import console, fail, ledger_address, load_settings, prepare_ledger, prepared
 from server.cli.running import leaving_quietly
 from server.ledger.migrate import migrate as apply_migrations
@@ -93,6 +93,21 @@ def demo_command(
         demo.run(ready, audience, as_json=json)
 
 
+@cli.command("sandbox")
+def sandbox_command(
+    host: Host = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen on; 0 takes a free one")] = 8100,
+    data: Annotated[Path | None, typer.Option(help="folder for its books")] = None,
+    webhook_url: Annotated[
+        str, typer.Option(metavar="URL", help="where it tells of changes: …/v1/payments/sandbox/webhook")
+    ] = "",
+) -> None:
+    """Serve the sandbox payment provider, for servers with LIVEDROP_SANDBOX_URL and the same secret."""
+    settings = _where(load_settings(), host, port)
+    with leaving_quietly():
+        sandbox.keep(settings, data, webhook_url)
+
+
 @cli.command()
 def token(
     role: Annotated[Role, typer.Option(help="what they are")],
@@ -145,11 +160,27 @@ def settings_command() -> None:
 def audit(
     show: Annotated[str | None, typer.Option(help="one show; none named: all that are kept")] = None,
     *,
+    provider: Annotated[bool, typer.Option(help="ask the payment providers for their lists")] = True,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Compare stock, holds and ledger of every drop; exit 1 on any difference."""
+    """Compare stock, holds, ledger and payments of every drop; exit 1 on any difference that is known."""
     with prepared(load_settings()) as ready:
-        if not books.audit(ready, show, as_json=json):
+        if not books.audit(ready, show, ask_providers=provider, as_json=json):
+            raise typer.Exit(1)
+
+
+@cli.command("rebuild")
+def rebuild_command(
+    show: Annotated[str, typer.Argument(help="the show's id")],
+    *,
+    reopen: Annotated[
+        bool, typer.Option("--open", help="let it go on at once; else its host resumes it")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Restore a show's stock from the ledger after its store was lost or failed over; exit 1 where orders go short."""
+    with prepared(load_settings()) as ready:
+        if not rebuild.rebuild(ready, show, reopen=reopen, as_json=json):
             raise typer.Exit(1)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from server import app, logs
 from server.cli.processes import supervise
 from server.cli.running import Server, bind, config, leaving_quietly
+from server.cli.sandbox import hear
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -19,6 +20,7 @@ def serve(settings: Settings, workers: int, *, work: bool) -> None:
     """Serve until SIGTERM or SIGINT."""
     logs.configure(settings.log_level)
     with bind(settings) as bound:
+        hear(settings, bound)
         if workers > 1:
             supervise(settings, bound, workers, work=work)
             return

@@ -24,7 +24,7 @@ class Ask:
 
     An `exact` one wants to know what is true now, not what this process has seen within the last moment. One that came
     `apart` from the viewer's sockets has these told of the place that it brings, wherever they are. `done` is called
-    once, with the outcome; an ask whose asker is `gone` meanwhile is not sent.
+    once, with the outcome, or never where its asker is `gone` by then; who is gone before the step asks for nothing.
     """
 
     __slots__ = (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from server import ids
-from server.inventory.chain import Note
+from server.inventory.chain import AWARDS, Note
 from server.inventory.facts import since
 from server.receipts import Receipt
 from server.store import reads
@@ -80,7 +80,7 @@ class Awards:
             )
             for _id, fields in rows:
                 note = _NOTE.decode(fields[b"n"])
-                if note.kind == "awarded" and own in note.reservations:
+                if note.kind in AWARDS and own in note.reservations:
                     return note.at
             if len(rows) < NOTES:
                 return None

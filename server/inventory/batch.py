@@ -208,5 +208,7 @@ def _not_released(row: Row, reservation: str) -> Problem:
             return Problem(Code.IN_PROGRESS, "This reservation is being paid.", retry_after_ms=1000)
         case ["wrong-state", state]:
             return Problem(Code.WRONG_STATE, f"This reservation is {state}.")
+        case ["show-not-live", state]:
+            return Problem(Code.SHOW_NOT_LIVE, f"The show is {state}.")
         case _:
             return unknown(reservation)

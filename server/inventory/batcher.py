@@ -48,9 +48,7 @@ class Line:
 
     def __init__(self, limit: int) -> None:
         self.waiting: deque[Ask] = deque()
-        self.answered: deque[tuple[Ask, Outcome]] = (
-            deque()
-        )  # of the last step, still to be told; one step's at most
+        self.answered: deque[tuple[Ask, Outcome]] = deque()  # of the last step, still to be told
         self.operations = 0  # of all who wait
         self.limit = limit  # operations of the next step
         self.running = False
@@ -263,5 +261,5 @@ def _tell(ask: Ask, outcome: Outcome) -> None:
         return
     try:
         done(outcome)
-    except Exception:
+    except (Exception, asyncio.CancelledError):  # what was cancelled is the listener's own
         log.exception("batch.unheard", show=ask.show, verb=ask.verb)

@@ -53,13 +53,13 @@ def _check_holds(records: Records) -> None:
         elif hold.state in {HELD, PAYING}:
             drop.counted_held += hold.quantity
         elif hold.state == SOLD:
-            drop.counted_sold += hold.quantity
+            drop.counted_sold += hold.units
 
 
 def _check_orders(records: Records) -> None:
     by_name = {drop.drop: drop for drop in records.drops.values()}
     for record in records.orders:
-        if record["step"] == "finalized":
+        if record["step"] in {"finalized", "refused"}:
             for line in record["lines"]:
                 by_name[line["drop"]].in_flight += line["quantity"]
 
@@ -70,7 +70,7 @@ def _check_mine(records: Records) -> None:
         (viewer, *row[at : at + 3]) for viewer, row in records.mine.items() for at in range(0, len(row), 3)
     )
     expected = Counter(
-        (hold.viewer, hold.number, hold.quantity, own) for own, hold in records.holds.items() if hold.counts
+        (hold.viewer, hold.number, hold.units, own) for own, hold in records.holds.items() if hold.counts
     )
     # What was let go may be listed, with no units; that its id is may also be a place that waits on under it.
     expected.update(
@@ -91,7 +91,7 @@ def _check_addresses(records: Records) -> None:
     units: Counter[str] = Counter()
     for hold in records.holds.values():
         if hold.counts and hold.address:
-            units[f"{hold.number} {hold.address}"] += hold.quantity
+            units[f"{hold.number} {hold.address}"] += hold.units
     for name in sorted(units.keys() | records.addresses.keys()):
         stored = records.addresses.get(name, 0)
         if units[name] != stored:
@@ -158,8 +158,8 @@ def _check_chain(drop: DropBooks, found: chain.Chain) -> None:
         drop.differences.append(
             f"the award log leads to {found.head[:12]}, its chain's head is {drop.head[:12]}"
         )
-    if len(found.awards) != drop.awards:
-        drop.differences.append(f"there were {drop.awards} awards, the award log has {len(found.awards)}")
+    if found.newest != drop.awards:
+        drop.differences.append(f"there were {drop.awards} awards, the award log has {found.newest}")
     if found.units < drop.held + drop.sold:
         drop.differences.append(f"{found.units} units were awarded, {drop.held + drop.sold} are held or sold")
 

@@ -16,14 +16,17 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-KINDS = frozenset({"awarded", "entered", "left"})
+KINDS = frozenset({"awarded", "entered", "left", "rebuilt"})
+
+AWARDS = frozenset({"awarded", "rebuilt"})  # the kinds that say who got units
 
 
 class Note(msgspec.Struct, array_like=True, frozen=True):
     """One note: what happened to `reservations` (own parts of ids) of a drop at one moment, in their order.
 
     awarded: they got `units` each and are the drop's awards from number `first` on. entered: they entered its draw,
-    asking for `units` each, as its entries from number `first` on. left: they left its draw.
+    asking for `units` each, as its entries from number `first` on. left: they left its draw. rebuilt: the store had
+    lost something; those whose award it had lost, and the ledger knows, have it anew, and numbering goes on from there.
     """
 
     kind: str
@@ -50,6 +53,7 @@ class Chain:
     notes: int = 0
     entries: int = 0  # the number of the newest one
     newest: int = 0  # the number of the newest award
+    rebuilt: bool = False  # whether nothing was awarded since the last rebuild
     awards: dict[str, Award] = field(default_factory=dict)
     entered: set[str] = field(default_factory=set)  # and did not leave
     differences: list[str] = field(default_factory=list)
@@ -106,8 +110,14 @@ def _add(chain: Chain, note: Note) -> None:
             chain.entered.discard(entry)
         return
     last = note.first + len(note.reservations) - 1
-    if note.kind == "awarded":
-        _follow(chain, note, chain.newest)
+    if note.kind in AWARDS:
+        chain.rebuilt = note.kind == "rebuilt"
+        if not chain.rebuilt:
+            _follow(chain, note, chain.newest)
+        elif note.first <= chain.newest:
+            chain.differences.append(
+                f"the award log is rebuilt from {note.first}, it had {chain.newest} awards"
+            )
         chain.newest = last
         _award(chain, note)
     else:

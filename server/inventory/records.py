@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from server.store.redis import Redis
 
 HELD, PAYING, SOLD = 1, 2, 3  # a hold's states in which its units are its viewer's
-USUAL: list[Any] = ["", 0, ""]  # order, deadline and address, where a hold's record leaves them out
+USUAL: list[Any] = [
+    "",
+    0,
+    "",
+    0,
+]  # order, deadline, address and units returned, where a record leaves them out
 HASHES = ("drops", "stock", "numbers", "holds", "mine", "waiting", "seeds", "left", "addresses", "orders")
 
 
@@ -35,9 +40,10 @@ class DropBooks:
     waiting: int
     joined: int
     mode: str
+    revision: int
     counted_held: int = 0
     counted_sold: int = 0
-    in_flight: int = 0  # sold units of orders that are on their way into the ledger
+    in_flight: int = 0  # sold units of orders that are on their way into the ledger, or out of it
     notes: int = 0  # of the award log
     counted_head: str = ""  # what they lead to
     differences: list[str] = field(default_factory=list)
@@ -54,11 +60,18 @@ class Hold:
     rank: int
     ends: int | None
     address: str
+    returned: int = 0  # of the sold units: on sale again
+    order: str = ""  # that claimed or bought it
 
     @property
     def counts(self) -> bool:
         """Whether its units are its viewer's."""
         return self.state in {HELD, PAYING, SOLD}
+
+    @property
+    def units(self) -> int:
+        """How many units its viewer has of what was awarded."""
+        return self.quantity - self.returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +144,16 @@ async def read_records(client: Redis, show: str) -> Records | None:
 
 
 def _drop(drop: str, terms: dict[str, Any], row: list[Any]) -> DropBooks:
-    available, held, sold, quantity, _revision, _gone, _told, _owed, awards, head, waiting, joined, *_ = row
+    available, held, sold, quantity, revision, _gone, _told, _owed, awards, head, waiting, joined, *_ = row
     numbers = (available, held, sold, quantity, awards, head, waiting, joined)
-    return DropBooks(drop, terms["sku"], terms["status"], terms["number"], *numbers, terms["mode"])
+    return DropBooks(drop, terms["sku"], terms["status"], terms["number"], *numbers, terms["mode"], revision)
 
 
 def _hold(row: list[Any]) -> Hold:
     number, viewer, quantity, state, _price, expires_at, rank, *rest = row
-    _order, deadline, address = [*rest, *USUAL[len(rest) :]]
+    order, deadline, address, returned = [*rest, *USUAL[len(rest) :]]
     ends = {HELD: expires_at, PAYING: deadline}.get(state)
-    return Hold(number, viewer, quantity, state, rank, ends, address)
+    return Hold(number, viewer, quantity, state, rank, ends, address, returned, order)
 
 
 def _left(counted: dict[bytes, bytes]) -> Counter[int]:

@@ -32,7 +32,7 @@ TYPES = (
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What happened: one of the `TYPES`, about a `subject`, an order or a show, of which all is heard in order.
+    """What happened: one of the `TYPES`, about a `subject` (an order, a show, a reservation) and told in order of it.
 
     `id` is the `webhook-id`, and follows from the change: `or_… paid`. `data` holds the contract's views; `at` is
     Unix ms.

@@ -85,6 +85,21 @@ drops = Table(
     Index(None, "show", "created_at", "id"),
 )
 
+# Whose a show is must be known for as long as its orders change, which is longer than Redis keeps it.
+shows = Table(
+    "shows",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False, index=True),
+    Column("title", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("terms", Document, nullable=False),  # locale, starts_at, limit_per_viewer …
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("offset", BigInteger, nullable=False),  # the log's event that this row shows; older ones never win
+)
+
 log_positions = Table(
     "log_positions",
     metadata,
@@ -121,11 +136,13 @@ order_lines = Table(
     Column("reservation", Text, nullable=False),
     Column("quantity", BigInteger, nullable=False),
     Column("unit_price", BigInteger, nullable=False),
-    Column(
-        "refunded", BigInteger, nullable=False, server_default="0"
-    ),  # of the units: given back, or being so
+    # Of the units: paid back, or being so; and of these, to be sold again.
+    Column("refunded", BigInteger, nullable=False, server_default="0"),
+    Column("restocked", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("reservation"),  # a reservation is sold once only
     CheckConstraint("quantity > 0", name="quantity"),
+    CheckConstraint("refunded BETWEEN 0 AND quantity", name="refunded"),
+    CheckConstraint("restocked BETWEEN 0 AND refunded", name="restocked"),
     CheckConstraint("unit_price >= 0", name="unit_price"),
 )
 
@@ -165,10 +182,13 @@ refunds = Table(
     Column("currency", Text, nullable=False),
     Column("lines", Document, nullable=False),  # [[position, units]]
     Column("restock", Boolean, nullable=False),
-    Column("becomes", Text, nullable=False),  # what the order is once it is paid back
+    Column("becomes", Text, nullable=False),  # refunded or cancelled: what the order is once all is paid back
     Column("by", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False),  # when a worker goes on with it, should nobody else have
+    # Whether nothing is left to do: refused, or paid and its units back in stock where they go there.
+    Column("settled", Boolean, nullable=False, index=True),
     CheckConstraint("amount >= 0", name="amount"),
 )
 
@@ -194,7 +214,7 @@ outbox = Table(
     Column("show", Text, nullable=False, index=True),
     Column(
         "subject", Text, nullable=False
-    ),  # an order or a show: what one hears of it is heard in this order
+    ),  # an order, a show …: what one hears of it is heard in this order
     Column("data", Document, nullable=False),
     Column("at", BigInteger, nullable=False),
     # Whether every endpoint has a delivery of it. `number` is no place to read on from: a lower one can commit later.
@@ -215,6 +235,7 @@ webhook_endpoints = Table(
     ),  # [[secret, valid until in ms or null]], newest first, sealed
     Column("status", Text, nullable=False),  # enabled, disabled
     Column("reason", Text),  # why it is disabled
+    Column("quiet_until", BigInteger, nullable=False),  # it asked to be left alone until then
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
@@ -230,6 +251,9 @@ webhook_deliveries = Table(
     Column("next_at", BigInteger, nullable=False),
     Column("answer", Integer),  # the last answer's status
     Column("problem", Text),  # why the last attempt failed
+    Column("worker", Text),  # who sends it now, until the lease ends: then anybody may
+    Column("leased_until", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Index(None, "status", "next_at"),
+    Index(None, "endpoint_id", "subject", "number"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import postgresql, sqlite
@@ -48,6 +49,12 @@ def insert_once(connection: Connection, table: Table, row: Mapping[str, Any]) ->
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any], *keys: str) -> bool:
     """Insert `row` unless the unique key of these columns is taken; return whether it was inserted."""
-    insert = postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
-    statement = insert.values(row).on_conflict_do_nothing(index_elements=keys)
-    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
+    statement = _unless_taken(connection.dialect.name, table, keys)
+    return connection.execute(statement, row, execution_options={"preserve_rowcount": True}).rowcount == 1
+
+
+@cache
+def _unless_taken(dialect: str, table: Table, keys: tuple[str, ...]) -> postgresql.Insert | sqlite.Insert:
+    """Return the statement; building it anew for every row would cost more than running it."""
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    return insert.on_conflict_do_nothing(index_elements=keys)

@@ -43,7 +43,8 @@ class Declined:
 class Charge:
     """What is asked of a provider: an amount in minor units for one order, by one method and token.
 
-    `return_url` is where a buyer who had to leave the page comes back to; empty: nowhere.
+    `return_url` is where a buyer who had to leave the page comes back to; empty: nowhere. `asked_at` is when the order
+    was first asked to be paid (Unix ms), for providers that forget idempotency keys; 0: just now.
     """
 
     order: str
@@ -52,6 +53,7 @@ class Charge:
     method: str
     token: str
     return_url: str = ""
+    asked_at: int = 0
 
 
 class Status(StrEnum):

@@ -92,6 +92,29 @@ class Drops:
         """Release the next wave of units now; idempotent where the caller names the operation."""
         return await self._move("wave", show, drop, by="host", operation=operation, skip=self._skip)
 
+    async def rebuild(self, show: str, drop: str, epoch: str, revision: int, plan: View) -> bool:
+        """Set a drop of a show that was frozen under this epoch to what a rebuild made of it (`Plan.packed`).
+
+        False where its numbers are no longer those of the revision that it was made from (-1: it was lost). Raises
+        `wrong-state` where the freeze is over.
+        """
+        answer = await ask(
+            self._scripts,
+            "drop_rebuild",
+            {"show": show},
+            drop=drop,
+            epoch=epoch,
+            revision=revision,
+            plan={**plan, **_fresh_seed()},
+        )
+        if answer["outcome"] == "changed":
+            return False
+        if answer["outcome"] == "not-frozen":
+            raise Problem(
+                Code.WRONG_STATE, "Cannot rebuild a drop of a show that is not frozen by this rebuild."
+            )
+        return True
+
     async def find(self, show: str, drop: str) -> View:
         """Return one drop with its four numbers, or raise `not-found`."""
         with reaching("reading the drop"):
@@ -192,4 +215,6 @@ def shown(terms: bytes, stock: bytes) -> View:
     if "waves" in view:
         view["waves"] = [{name: wave[name] for name in WAVE_FIELDS if name in wave} for wave in view["waves"]]
     waiting = 0 if view["status"] == "closed" else row[WAITING]
-    return {**view, **dict(zip(NUMBERS, row, strict=False)), "waitlist_length": waiting}
+    numbers = dict(zip(NUMBERS, row, strict=False))
+    numbers["available"] = max(0, numbers["available"])  # below zero: units are owed, and nobody can take any
+    return {**view, **numbers, "waitlist_length": waiting}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -20,9 +21,23 @@ if TYPE_CHECKING:
 
 KEPT_AFTER_END_MS = 24 * 3600 * 1000  # unless the settings say otherwise
 NUMBERS = frozenset({"created_at", "starts_at", "started_at", "ended_at", "limit_per_viewer"})
-HIDDEN = frozenset({"host", "epoch", "offset", "log_length", "pinned"})
+HIDDEN = frozenset({"host", "epoch", "offset", "log_length", "pinned", "frozen"})
 
 View = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A show that is halted: under which epoch its log begins anew, and behind which offset.
+
+    `reached` is the offset that its data had come to when it was first frozen.
+    """
+
+    epoch: str
+    offset: int
+    reached: int
+    show: View
+
 
 RECOUNT_LIMIT = 250  # viewers taken out in one script: a millisecond of Redis
 
@@ -72,6 +87,76 @@ class Shows:
         skip = {"skip": self._skip} if verb == "end" else {}
         answer = await ask(self._scripts, f"show_{verb}", {"show": show}, **skip)
         view: View = _moved(answer, show, verb)["show"]
+        return view
+
+    async def freeze(
+        self, show: str, *, least: int, seen: str = "", known: View | None = None, upto: int = 0
+    ) -> Freeze | None:
+        """Halt all sales of a show, and begin a new life of its log behind the offset `least`.
+
+        `known` are its hash's fields as they were after the event `upto`, for one that the store has lost, or has as it
+        was before. None where the log is no longer in the epoch that was `seen`. Raises `not-found` where nobody knows.
+        """
+        await self._look_after(show)
+        epoch = ids.new_epoch()
+        fields = {**known, "log_length": self._log_length} if known else {}
+        answer = await ask(
+            self._scripts,
+            "show_freeze",
+            {"show": show},
+            known=fields,
+            upto=upto,
+            seen=seen,
+            epoch=epoch,
+            least=least,
+        )
+        if answer["outcome"] == "not-found":
+            raise unknown(show)
+        if answer["outcome"] == "elsewhere":
+            return None
+        view: View = answer["show"]
+        with reaching("listing the show"):
+            await self._client.zadd(key("shows"), {show: view["created_at"]})
+        return Freeze(epoch, answer["offset"], answer["reached"], view)
+
+    async def frozen(self, show: str) -> bool:
+        """Whether a show is halted until its stock is rebuilt."""
+        return (
+            await reads.field(self._client, key("show", show=show), "frozen", "looking for a freeze")
+            is not None
+        )
+
+    async def thaw(  # noqa: PLR0913  what was rebuilt goes in with the thaw, or not at all
+        self,
+        show: str,
+        epoch: str,
+        *,
+        reopen: bool,
+        orders: list[View],
+        figures: dict[str, int],
+        buyers: list[str],
+    ) -> View:
+        """End the freeze of this epoch: the show stays paused, or is live again. Raises `wrong-state` where it is over.
+
+        `orders` are unfinished checkouts for a worker to go on with.
+        """
+        answer = await ask(
+            self._scripts,
+            "show_thaw",
+            {"show": show},
+            epoch=epoch,
+            open=int(reopen),
+            orders=orders,
+            figures=figures,
+            buyers=buyers,
+        )
+        if answer["outcome"] == "not-found":
+            raise unknown(show)
+        if answer["outcome"] == "elsewhere":
+            raise Problem(
+                Code.WRONG_STATE, "This show was frozen by another rebuild meanwhile, or is open again."
+            )
+        view: View = answer["show"]
         return view
 
     async def pin(self, show: str, products: list[View]) -> None:

@@ -64,7 +64,7 @@ KEYS: dict[str, Key] = {
         "inventory",
         Lifetime.SHOW,
         "reservation's own part -> [number, viewer, quantity, state, unit_price, expires_at, rank, order?, deadline?, "
-        "address?]",
+        "address?, returned?]",
     ),
     "mine": Key(
         "ld:{{{show}}}:mine",
@@ -123,6 +123,13 @@ KEYS: dict[str, Key] = {
         Lifetime.SHOW,
         "who got units or entered a draw, field n: [kind, number, at, first, reservations, units], chained by SHA-1",
     ),
+    "lapsed": Key(
+        "ld:{{{show}}}:lapsed",
+        "stream",
+        "inventory",
+        Lifetime.SHOW,
+        "what lapsed and the ledger does not have yet, field n: [at, [[viewer, reservation]]]; the newest 1000 notes",
+    ),
     "due": Key(
         "ld:{{{show}}}:due",
         "zset",
@@ -131,7 +138,11 @@ KEYS: dict[str, Key] = {
         "'open <drop>', 'close <drop>', 'wave <drop>', 'flush <drop>', 'promote <drop>' by their time, ms",
     ),
     "orders": Key(
-        "ld:{{{show}}}:orders", "hash", "checkout", Lifetime.SHOW, "order -> its unfinished checkout, a map"
+        "ld:{{{show}}}:orders",
+        "hash",
+        "checkout",
+        Lifetime.SHOW,
+        "order -> its unfinished checkout, a map; or why it came to nothing",
     ),
     "pending": Key(
         "ld:{{{show}}}:pending",

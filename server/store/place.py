@@ -28,11 +28,12 @@ class Place:
     """One folder with at most one server. Methods raise OSError where the folder does not play along."""
 
     folder: Path
+    name: str = "valkey"
 
     @property
     def log(self) -> Path:
         """The server's log file."""
-        return self.folder / "valkey.log"
+        return self.folder / f"{self.name}.log"
 
     @property
     def pidfile(self) -> Path:

@@ -1,44 +1,65 @@
-"""From the shows' logs into the ledger: the drops as they were offered, so that the books stand without Redis.
+"""From the shows' logs into the ledger: shows and drops as they were offered, so that the books stand without Redis.
 
 Reads each log from where the ledger's own copy ends. Position and rows are written in one transaction, and a row
-only ever moves to a newer offset: two recorders, or one that repeats itself, change nothing.
+only ever moves to a newer offset: two recorders, or one that repeats itself, change nothing. What webhooks tell of a
+show goes into the outbox in that same transaction, so it is neither lost nor written twice.
+
+What the ledger has seen and the store has not any more was lost there: by a failover that lost writes, by a restore, or
+with all of its data. Such a show is frozen at once (`livedrop rebuild` makes it whole), so that it sells nothing twice.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import Connection, select
 
+from server import metrics
+from server.clock import monotonic
 from server.errors import Problem
 from server.eventlog import stream
-from server.ledger.tables import drops, log_positions
-from server.ledger.upsert import upsert
+from server.inventory import lapses as lapsed
+from server.ledger.outbox import Message, tell
+from server.orders import views
 from server.protocol.codec import unpack_event
+from server.shows import recorded
+from server.shows.recorded import Position
+from server.store import reads
+from server.store.answers import unpacked
+from server.store.keys import key
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from server.inventory.lapses import Lapse
     from server.ledger.database import Ledger
     from server.shows.drops import Drops
     from server.shows.shows import Shows
     from server.store.redis import Redis
 
 PAUSE_SECONDS = 1.0
-# What the ledger keeps of a drop's terms, where it has them: also what a draw can be checked with once Redis is gone.
-TERMS = ("limit_per_viewer", "hold_seconds", "mode", "waitlist", "waves", "seed_hash", "seed")
+# Events that webhooks tell; the others are for viewers.
+TOLD = frozenset({"show.started", "show.ended", "drop.opened", "drop.sold_out", "drop.closed"})
+LAPSE_ROUNDS = 20  # readings of what lapsed in a turn: others wait too
+LOST_SECONDS = 10.0  # between two looks for what the ledger has and the store has lost
+LOOKS = 2  # that must find sales lost: units may return while two books are read one after the other
+SOLD = 2  # the place of the sold units in a drop's numbers
 
 log = structlog.get_logger(__name__)
 
 
 class Recorder:
-    """Keeps the ledger's drops up to date with the logs of all active shows."""
+    """Keeps the ledger's shows and drops up to date with the logs of all active shows."""
 
     def __init__(self, client: Redis, ledger: Ledger, shows: Shows, show_drops: Drops) -> None:
         self._client = client
         self._ledger = ledger
         self._shows = shows
         self._drops = show_drops
+        self._lost: set[str] = set()
+        self._look_at = 0.0  # monotonic: when to look for lost shows again
 
     async def run(self) -> None:
         """Record for ever."""
@@ -46,9 +67,50 @@ class Recorder:
             try:
                 for show in await self._shows.active():
                     await self._guarded(show)
+                if monotonic() >= self._look_at:
+                    await self.look_for_lost()
+                    for show in await self._shows.active():
+                        await self.look_for_unsold(show)
+                    self._look_at = monotonic() + LOST_SECONDS
             except Problem as problem:
                 log.warning("recorder.unavailable", reason=problem.detail)
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def look_for_lost(self) -> set[str]:
+        """Return the shows that have not ended by the ledger and are not in the store; say so once of each."""
+        running = await self._ledger.read(recorded.running)
+        tops = await stream.tops(self._client, running)
+        lost = {show for show, top in zip(running, tops, strict=True) if top is None}
+        metrics.SHOWS_LOST.set(len(lost))
+        for show in sorted(lost - self._lost):
+            log.error("recorder.show_lost", show=show, mend=f"livedrop rebuild {show}")
+        self._lost = lost
+        return lost
+
+    async def look_for_unsold(self, show: str) -> bool:
+        """Freeze a show of which the ledger has more units sold than the store, and say whether that is so.
+
+        A unit is sold in the store before the ledger has it, and on sale there after: so its sale was lost, as where a
+        replica was promoted without the last writes. The log may well be whole then: sales are no events.
+        """
+        for _ in range(LOOKS):
+            units = await self._ledger.read(partial(views.units, show=show))
+            rows = (
+                await reads.fields(self._client, key("stock", show=show), "reading what is sold")
+                if units
+                else {}
+            )
+            sold = {drop.decode(): unpacked(row)[SOLD] for drop, row in rows.items()}
+            if all(sold.get(drop, count) >= count for drop, count in units.items()):
+                return False
+        if not await self._shows.frozen(show):
+            known = await self._ledger.read(lambda connection: recorded.position(connection, show))
+            await self._shows.freeze(show, least=known.offset if known else 0)
+            metrics.SHOWS_FROZEN.inc()
+            log.error(
+                "recorder.sales_lost", show=show, ledger=units, store=sold, mend=f"livedrop rebuild {show}"
+            )
+        return True
 
     async def _guarded(self, show: str) -> None:
         try:
@@ -60,23 +122,75 @@ class Recorder:
             log.exception("recorder.show_failed", show=show)
 
     async def record(self, show: str) -> bool:
-        """Take the log's next events into the ledger's drops of one show; return whether the ledger has them all."""
+        """Take the log's next events into the ledger's books of one show; return whether the ledger has them all.
+
+        What lapsed goes into the outbox. A show whose log is not the one that the ledger has seen, or ends before that,
+        is frozen instead.
+        """
+        told = await self._tell_lapsed(show)
+        return await self._record(show) and told
+
+    async def _tell_lapsed(self, show: str) -> bool:
+        """Take lapsed reservations into the outbox; return whether it has them all."""
+        for _ in range(LAPSE_ROUNDS):
+            lapses = await lapsed.read(self._client, show)
+            messages = [_lapse_message(show, lapse) for lapse in lapses.found]
+            if messages:
+                await self._ledger.write(partial(_tell, messages=messages))
+                await lapsed.drop(self._client, lapses)
+            if not lapses.more:
+                return True
+        return False
+
+    async def _record(self, show: str) -> bool:
+        # The ledger first: another recorder may bring it further in between, and it would seem ahead of the log.
+        known = await self._ledger.read(lambda connection: recorded.position(connection, show))
         top = await stream.top(self._client, show)
         if top is None:
             return True
-        known = await self._ledger.read(lambda connection: _position(connection, show))
-        if known == (top.epoch, top.offset):
+        if known is not None and (known.epoch != top.epoch or known.offset > top.offset):
+            await self._freeze(show, known, top)
+            return False
+        if known is not None and known.offset == top.offset:
             return True
-        seen = known[1] if known and known[0] == top.epoch else 0
+        seen = known.offset if known else 0
         entries = await stream.after(self._client, show, seen)
-        touched: set[str] = set()
-        for entry in entries:
-            seen = entry.offset
-            touched |= _drops_of(unpack_event(entry.packed))
-        views = [await self._drops.find(show, drop) for drop in sorted(touched)]
-        rows = [_row(view, seen) for view in views]
-        await self._ledger.write(lambda connection: _write(connection, rows, show, top.epoch, seen))
+        if entries and entries[0].offset > seen + 1:
+            log.warning("recorder.hole", show=show, first=seen + 1, next=entries[0].offset)
+        events = [unpack_event(entry.packed) for entry in entries]
+        touched: set[str] = set().union(*map(_drops_of, events))
+        # Where nothing follows, the log was trimmed up to its top: then its drops are all that is to be known.
+        seen = entries[-1].offset if entries else top.offset
+        found = {drop: await self._drops.find(show, drop) for drop in sorted(touched)}
+        rows = [recorded.drop_row(each, seen) for each in found.values()]
+        messages = [_message(show, top.epoch, event, found) for event in events if event["type"] in TOLD]
+        view, host = await self._shows.find(show)
+        row = recorded.show_row(view, host, await self._shows.pinned(show), seen)
+        place = Position(top.epoch, seen)
+
+        def written(connection: Connection) -> None:
+            recorded.write(connection, row, rows, place)
+            _tell(connection, messages=messages)
+
+        await self._ledger.write(written)
         return seen >= top.offset
+
+    async def _freeze(self, show: str, known: Position, top: stream.Place) -> None:
+        """Halt a show that has lost what the ledger has seen, unless that was done, or is being mended."""
+        if await self._shows.frozen(show):
+            return
+        if await self._ledger.read(lambda connection: recorded.position(connection, show)) != known:
+            return  # it was rebuilt meanwhile
+        if await self._shows.freeze(show, least=known.offset, seen=top.epoch) is not None:
+            metrics.SHOWS_FROZEN.inc()
+            log.error(
+                "recorder.show_frozen",
+                show=show,
+                ledger_offset=known.offset,
+                store_offset=top.offset,
+                same_epoch=known.epoch == top.epoch,
+                mend=f"livedrop rebuild {show}",
+            )
 
 
 def _drops_of(event: dict[str, Any]) -> set[str]:
@@ -85,31 +199,33 @@ def _drops_of(event: dict[str, Any]) -> set[str]:
     return {event["drop_id"]} if "drop_id" in event else set()
 
 
-def _row(view: dict[str, Any], offset: int) -> dict[str, Any]:
-    return {
-        "id": view["id"],
-        "show": view["show"],
-        "sku": view["sku"],
-        "title": view["title"],
-        "quantity": view["quantity"],
-        "unit_price": view["unit_price"],
-        "currency": view["currency"],
-        "status": view["status"],
-        "terms": {name: view[name] for name in TERMS if name in view},
-        "created_at": view["created_at"],
-        "updated_at": view.get("closed_at", view.get("opened_at", view["created_at"])),
-        "opened_at": view.get("opened_at"),
-        "closed_at": view.get("closed_at"),
-        "offset": offset,
-    }
+def _tell(connection: Connection, *, messages: list[Message]) -> None:
+    for message in messages:
+        tell(connection, message)
 
 
-def _position(connection: Connection, show: str) -> tuple[str, int] | None:
-    query = select(log_positions.c.epoch, log_positions.c.offset).where(log_positions.c.show == show)
-    row = connection.execute(query).first()
-    return (row.epoch, row.offset) if row else None
+def _lapse_message(show: str, lapse: Lapse) -> Message:
+    reservation = lapse.reservation["id"]
+    return Message(
+        id=f"{reservation} expired",
+        type="reservation.expired",
+        show=show,
+        subject=reservation,
+        data={"show": show, "viewer": lapse.viewer, "reservation": lapse.reservation},
+        at=lapse.at,
+    )
 
 
-def _write(connection: Connection, rows: list[dict[str, Any]], show: str, epoch: str, offset: int) -> None:
-    upsert(connection, drops, rows, keep=("created_at",), newer="offset")
-    upsert(connection, log_positions, [{"show": show, "epoch": epoch, "offset": offset}])
+def _message(show: str, epoch: str, event: dict[str, Any], views: dict[str, Any]) -> Message:
+    """Return what webhooks tell of an event: its fields, with the drop as a whole where it is about one."""
+    data = {name: value for name, value in event.items() if name not in {"type", "at"}}
+    for drop in _drops_of(event):
+        data.setdefault("drop", views[drop])
+    return Message(
+        id=f"{show} {epoch} {event['offset']}",
+        type=event["type"],
+        show=show,
+        subject=show,
+        data={"show": show, **data},
+        at=event["at"],
+    )

@@ -20,6 +20,7 @@ from server.store.keys import key
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from server.checkout.refunds import Refunds
     from server.checkout.saga import Checkout
     from server.inventory.holds import Holds
     from server.shows.drops import Drops
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from server.workers.recorder import Recorder
 
 RESUME_SECONDS = 1.0
+REFUND_SECONDS = 2.0
 RETIRE_SECONDS = 10.0
 RECOUNT_SECONDS = 5.0
 AT_ONCE = 8  # shows looked after at the same time: one whose provider hangs delays no other
@@ -51,6 +53,7 @@ class Sweeper:
         drops: Drops,
         holds: Holds,
         checkout: Checkout,
+        refunds: Refunds,
         recorder: Recorder,
         pause_seconds: float,
     ) -> None:
@@ -60,14 +63,16 @@ class Sweeper:
         self._drops = drops
         self._holds = holds
         self._checkout = checkout
+        self._refunds = refunds
         self._recorder = recorder
         self._pause = pause_seconds
 
     async def run(self) -> None:
-        """Go round for ever: time and stock in one task, orders (which wait for providers) in another."""
+        """Go round for ever: time and stock in one task, orders and refunds (which wait for providers) in others."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_for_ever(self._pause, self._due, self._tick))
             tasks.create_task(_for_ever(RESUME_SECONDS, self._shows.active, self._checkout.resume))
+            tasks.create_task(_for_ever(REFUND_SECONDS, self._refunds.waiting, self._refunds.resume))
             tasks.create_task(_for_ever(RETIRE_SECONDS, self._shows.active, self._retire))
             tasks.create_task(_for_ever(RECOUNT_SECONDS, self._shows.active, self._shows.recount))
 
@@ -106,7 +111,7 @@ class Sweeper:
 async def _for_ever(
     pause: float, shows: Callable[[], Awaitable[list[str]]], work: Callable[[str], Awaitable[object]]
 ) -> None:
-    """Work on the given shows, then pause, for ever."""
+    """Work on the given shows (or refunds), then pause, for ever."""
     while True:
         began = monotonic()
         try:

@@ -109,8 +109,9 @@ async def test_checkout_makes_one_order_of_several_reservations(stage: Stage) ->
     ]
     assert lines == [(first, mine[0], 1, 100), (second, mine[1], 3, MUG_PRICE)]
     path = f"/v1/orders/{order['id']}"
-    assert (await stage.call("GET", path, buyer)).json() == order
-    assert (await stage.host("GET", path)).json() == order
+    for looked in (await stage.call("GET", path, buyer), await stage.host("GET", path)):
+        assert looked.json().items() >= order.items()
+        assert (looked.json()["email"], looked.json()["shipping_address"]) == ("a@b.example", address)
     for token in (
         stage.viewer(),
         stage.server.token(Role.MODERATOR, "help", stage.show),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from server.store.embedded import Embedded
 from tests.flows.named.broken import repertoire
 from tests.houses import house_at
+from tests.sandbox import private_sandbox
 from tests.server import ServerProcess
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Estate:
 async def estate(folder: Path, plan: Plan) -> AsyncIterator[Estate]:
     """Start the gateways of a plan; they must leave in good order."""
     size, fault, skip = plan.gateways, plan.fault, plan.skip_absent
-    with Embedded.start(folder / "store") as store:
+    with Embedded.start(folder / "store") as store, private_sandbox(folder / "ledger") as bank:
         async with house_at(
             store.url, folder / "ledger", provider_seconds=2, waitlist_skip_absent=skip
         ) as house:
@@ -78,6 +79,7 @@ async def estate(folder: Path, plan: Plan) -> AsyncIterator[Estate]:
                 "LIVEDROP_WAITLIST_SKIP_ABSENT": str(skip).lower(),
                 "FAULTS": str(listed),
                 "REDIS_URL": store.url,
+                "LIVEDROP_SANDBOX_URL": bank,
                 "DATABASE_URL": f"sqlite:///{folder / 'ledger' / 'livedrop.sqlite3'}",
             }
             gateways = [

@@ -1,9 +1,9 @@
-"""The saga on real Valkey and a real ledger, ended at every step and taken up by another process."""
+"""The saga on real Valkey and a real ledger: what a buyer is answered, and what becomes of units and money."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,145 +12,23 @@ from server.checkout.saga import Paid, Pending, Request
 from server.errors import Code, Problem
 from server.inventory.outcomes import Held
 from server.orders.orders import DifferentOrderError
-from server.payments.methods import Method, Methods
-from server.payments.sandbox import Sandbox
-from server.store.keys import key
-from server.workers.audit import audit
-from tests.deadlines import end_lease, let_lapse
-from tests.houses import live_show, numbers, open_drop
+from tests.checkout.buying import balanced, drop_of, ledger, lose, request, resume, stock
+from tests.deadlines import end_lease
+from tests.houses import live_show, open_drop
+from tests.till import Till, share
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from server.app import House
-    from server.payments.provider import Authorized, Charge, Declined
-
-
-class DiedError(BaseException):
-    """The process ends here."""
-
-
-class Till(Sandbox):
-    """The sandbox with a till roll: what was asked, and what really moved, by order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.authorized: list[str] = []
-        self.captured: set[str] = set()
-        self.voided: set[str] = set()
-
-    async def authorize(self, charge: Charge) -> Authorized | Declined:
-        self.authorized.append(charge.order)
-        return await super().authorize(charge)
-
-    async def capture(self, charge: Charge, reference: str) -> None:
-        await super().capture(charge, reference)
-        self.captured.add(charge.order)
-
-    async def void(self, charge: Charge, reference: str) -> None:
-        await super().void(charge, reference)
-        self.voided.add(charge.order)
+    from server.payments.provider import ActionRequired, Authorized, Charge, Declined
 
 
 @pytest.fixture
 def till(house: House) -> Till:
-    roll = Till()
-    house.checkout._methods = Methods([roll], [Method("card", "sandbox")])
-    return roll
-
-
-async def request(house: House, card: str = "tok_ok", expected_total: int | None = None) -> Request:
-    """Take two units of a new drop and return the request to pay them."""
-    show = await live_show(house)
-    drop = await open_drop(house, show)
-    held = await house.holds.reserve(show, "buyer", "take", drop, 2)
-    assert isinstance(held, Held)
-    return Request(
-        order=ids.order(show, "buyer", "pay"),
-        show=show,
-        viewer="buyer",
-        reservations=[held.reservation["id"]],
-        details={"provider": "sandbox", "method": "card", "token": card, "email": "buyer@example.com"},
-        expected_total=expected_total,
-    )
-
-
-async def drop_of(house: House, one: Request) -> str:
-    """Return the drop of the request's reservation."""
-    found = await house.holds.find(one.reservations[0])
-    assert found is not None
-    drop: str = found[0]["drop"]
-    return drop
-
-
-async def balanced(house: House, show: str) -> bool:
-    """Whether the show's books balance."""
-    return not any(drop.differences for drop in await audit(house.client, house.orders, show))
-
-
-def dying_at(house: House, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    """Make the process end before or after one of the saga's calls, the first time."""
-    when, _, call = place.partition(" ")
-    target: Any = {
-        "authorize": house.checkout._methods.provider("sandbox"),
-        "capture": house.checkout._methods.provider("sandbox"),
-        "commit": house.orders,
-        "captured": house.orders,
-        "_record": house.checkout,
-        "_settle": house.checkout,
-        "run": house.scripts,
-    }[call.partition(":")[0]]
-    name, _, script = call.partition(":")
-    original = getattr(target, name)
-
-    async def dies(*args: Any, **fields: Any) -> Any:
-        if script and args[0] != script:
-            return await original(*args, **fields)
-        if when == "after":
-            await original(*args, **fields)
-        raise DiedError
-
-    monkeypatch.setattr(target, name, dies, raising=True)
-
-
-PLACES = [
-    "before authorize",
-    "after authorize",
-    "after run:order_step",
-    "before run:hold_finalize",
-    "after run:hold_finalize",
-    "before commit",
-    "after commit",
-    "before capture",
-    "after capture",
-    "before captured",
-    "after captured",
-    "before run:order_settle",
-    "after run:order_settle",
-]
-
-
-@pytest.mark.parametrize("place", PLACES)
-async def test_a_process_that_dies_anywhere_leaves_one_paid_order(
-    house: House, till: Till, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
-    """Killed before or after any step: another worker finishes; one order, one capture, books in balance."""
-    one = await request(house)
-    with monkeypatch.context() as patch:
-        dying_at(house, patch, place)
-        with pytest.raises(DiedError):
-            await house.checkout.pay(one)
-    await end_lease(house.client, one.show, one.order)
-    await house.checkout.resume(one.show)
-
-    found = await house.orders.find(one.order)
-    assert found is not None
-    assert found[0]["status"] == "paid"
-    assert found[0]["payment"]["status"] == "captured"
-    assert till.captured == {one.order}
-    assert not till.voided
-    drop = await drop_of(house, one)
-    assert await numbers(house, one.show, drop) == (8, 0, 2)
-    assert await balanced(house, one.show)
-    assert await house.client.hlen(key("orders", show=one.show)) == 0
+    one = Till()
+    share(one, house)
+    return one
 
 
 async def test_a_repeat_of_a_paid_order_is_the_same_order(house: House, till: Till) -> None:
@@ -185,29 +63,41 @@ async def test_a_decline_gives_the_reservation_back_with_its_old_deadline(house:
     assert till.captured == {other.order}
 
 
-async def test_a_hold_that_lapses_while_the_provider_thinks_costs_nothing(
-    house: House, till: Till, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The units went to others during the authorization: it is voided, nothing is captured, 410 is answered."""
-    one = await request(house)
+async def thinking_long(till: Till, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    """Let something happen while the provider thinks about an authorization."""
     original = till.authorize
 
-    async def slow(charge: Charge) -> Authorized | Declined:
+    async def slow(charge: Charge) -> Authorized | ActionRequired | Declined:
         verdict = await original(charge)
-        await let_lapse(house.client, one.show, one.reservations[0])
-        assert (await house.holds.sweep(one.show)).lapsed == 1
+        await meanwhile()
         return verdict
 
-    monkeypatch.setattr(till, "authorize", slow)
+    till.authorize = slow  # type: ignore[method-assign]  # this one only
+
+
+async def test_units_that_are_lost_while_the_provider_thinks_cost_nothing(house: House, till: Till) -> None:
+    """They went to others during the authorization: it is voided, nothing is captured, 410 is answered."""
+    one = await request(house)
+    await thinking_long(till, lambda: lose(house, one, taken=True))
     outcome = await house.checkout.pay(one)
     assert isinstance(outcome, Problem)
     assert outcome.code is Code.RESERVATION_EXPIRED
     assert till.voided == {one.order}
     assert not till.captured
-    found = await house.orders.find(one.order)
-    assert found is not None
-    assert found[0]["status"] == "cancelled"
-    assert await numbers(house, one.show, await drop_of(house, one)) == (10, 0, 0)
+    assert await ledger(house, one) == ("cancelled", "voided")
+    assert await stock(house, one) == (0, 10, 0)
+    assert await balanced(house, one.show)
+
+
+async def test_units_that_lapse_while_the_provider_thinks_are_taken_again(house: House, till: Till) -> None:
+    """They lapsed during the authorization and nobody else wanted them: one paid order, and a repeat is the same."""
+    one = await request(house)
+    await thinking_long(till, lambda: lose(house, one, taken=False))
+    outcome = await house.checkout.pay(one)
+    assert isinstance(outcome, Paid)
+    assert till.captured == {one.order}
+    assert await stock(house, one) == (8, 0, 2)
+    assert await house.checkout.pay(one) == outcome
     assert await balanced(house, one.show)
 
 
@@ -218,8 +108,7 @@ async def test_an_unknown_outcome_is_pending_and_ends_paid(house: House, till: T
     outcome = await house.checkout.pay(one)
     assert isinstance(outcome, Pending)
     assert outcome.order["status"] == "confirming"
-    await end_lease(house.client, one.show, one.order)
-    assert await house.checkout.resume(one.show) == 1
+    assert await resume(house, one) == 1
     found = await house.orders.find(one.order)
     assert found is not None
     assert found[0]["status"] == "paid"
@@ -239,8 +128,7 @@ async def test_a_ledger_that_is_down_makes_the_order_wait(
         patch.setattr(house.orders, "commit", down)
         assert isinstance(await house.checkout.pay(one), Pending)
         assert not till.captured
-    await end_lease(house.client, one.show, one.order)
-    await house.checkout.resume(one.show)
+    await resume(house, one)
     found = await house.orders.find(one.order)
     assert found is not None
     assert found[0]["status"] == "paid"
@@ -296,7 +184,7 @@ async def test_one_reservation_is_paid_once(house: House, till: Till) -> None:
     outcome = await house.checkout.pay(twice)
     assert isinstance(outcome, Problem)
     assert (outcome.code, till.authorized) == (Code.INVALID_MESSAGE, [])
-    assert await numbers(house, one.show, await drop_of(house, one)) == (8, 2, 0)
+    assert await stock(house, one) == (8, 2, 0)
     assert await balanced(house, one.show)
 
 
@@ -318,7 +206,7 @@ async def test_one_order_that_cannot_be_finished_holds_up_no_other(
     bad = min(waiting, key=lambda one: one.order)
     original = till.authorize
 
-    async def breaks(charge: Charge) -> Authorized | Declined:
+    async def breaks(charge: Charge) -> Authorized | ActionRequired | Declined:
         if charge.order == bad.order:
             raise RuntimeError("a bug")
         return await original(charge)
@@ -326,19 +214,3 @@ async def test_one_order_that_cannot_be_finished_holds_up_no_other(
     monkeypatch.setattr(till, "authorize", breaks)
     await house.checkout.resume(show)
     assert till.captured == {one.order for one in waiting} - {bad.order}
-
-
-async def test_a_sold_order_cannot_be_unclaimed(house: House, till: Till) -> None:
-    """Once its units are sold, an order's record stays until the ledger has it, whoever wants to undo the claim."""
-    one = await request(house)
-    assert not till.authorized
-    with pytest.MonkeyPatch.context() as patch:
-        dying_at(house, patch, "before commit")
-        with pytest.raises(DiedError):
-            await house.checkout.pay(one)
-    record = {"id": one.order}
-    with pytest.raises(Problem, match="finalized"):
-        await house.checkout._unclaim(one.show, record)
-    await end_lease(house.client, one.show, one.order)
-    await house.checkout.resume(one.show)
-    assert await house.orders.find(one.order) is not None

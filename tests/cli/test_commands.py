@@ -65,7 +65,7 @@ def test_a_feed_is_imported_with_its_rejected_rows(beside: ServerProcess, tmp_pa
 def test_migrate_says_what_it_did(beside: ServerProcess) -> None:
     """`livedrop migrate` names what it applied; a second run finds nothing to do."""
     first = beside.command("migrate")
-    assert (first.returncode, first.stdout.startswith("Applied 1")) == (0, True), first.stderr
+    assert (first.returncode, first.stdout.startswith("Applied 2")) == (0, True), first.stderr
     assert "up to date" in beside.command("migrate").stdout
 
 

@@ -13,6 +13,7 @@ from server import metrics
 from server.clock import monotonic
 from server.errors import unavailable
 from server.eventlog import live, stream
+from server.store.embedded import Embedded
 from server.store.keys import key
 from server.store.subscription import Subscription
 from tests.eventlog.notes import Notes, flicker, listening
@@ -21,21 +22,27 @@ from tests.store.proxy import Proxy
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from server.app import House
     from server.errors import Problem
     from server.eventlog.live import Live
     from server.eventlog.stream import Entry, Place
-    from server.store.embedded import Embedded
     from server.store.redis import Redis
     from server.store.subscription import Push
 
 
+@pytest.fixture(scope="module")
+def own_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """Give a Valkey whose subscribers nobody else minds: they are cut off here, all of them."""
+    with Embedded.start(tmp_path_factory.mktemp("faults")) as server:
+        yield server
+
+
 @pytest.fixture
-async def house(private_valkey: Embedded, tmp_path: Path) -> AsyncIterator[House]:
-    async with house_at(private_valkey.url, tmp_path, log_length=20) as one:
+async def house(own_valkey: Embedded, tmp_path: Path) -> AsyncIterator[House]:
+    async with house_at(own_valkey.url, tmp_path, log_length=20) as one:
         yield one
 
 

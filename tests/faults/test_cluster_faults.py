@@ -20,12 +20,12 @@ from server.store.slots import slot_of
 from server.workers.audit import audit
 from tests.deadlines import end_lease
 from tests.eventlog.notes import Notes, listening
-from tests.flows.world import Bank, share
 from tests.houses import house_at, numbers, open_drop
 from tests.server import ServerProcess
 from tests.stage import Stage
 from tests.store.cluster.lives import live_show_on, to_pay
 from tests.store.cluster.nodes import three_nodes
+from tests.till import Till, share
 from tests.waiting import wait_for, wait_until
 
 if TYPE_CHECKING:
@@ -195,8 +195,8 @@ async def test_a_primary_hands_over_while_units_are_taken(nodes: Nodes, house: H
 
 async def test_a_primary_dies_while_orders_are_paid(nodes: Nodes, house: House) -> None:
     """SIGKILL to the show's primary under twenty checkouts: each order is paid once and in the ledger, none is lost."""
-    bank = Bank()
-    share(bank, [house])
+    bank = Till()
+    share(bank, house)
     primary = nodes.primaries[0]
     rush = await rush_on(house, nodes, primary)
     orders: dict[str, Paid | Pending] = {}

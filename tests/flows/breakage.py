@@ -57,7 +57,7 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
     "an event skips an offset": ("includes/log_append.lua", "'offset', 1)", "'offset', 2)", "exact"),
     "what is lost is sold": (
         "hold_finalize.lua",
-        "if not hold or hold.state ~= 2 or hold.order ~= order then",
+        "if not kept and not desk_retake(desk, own, hold, order, record.addresses[i]) then",
         "if not hold then",
         "exact",
     ),

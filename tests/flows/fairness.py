@@ -22,7 +22,6 @@ import httpx
 from loadtests.bench.wires import close_wires, open_wires
 from server import ids
 from server.protocol.codec import Codec, pack
-from server.store.place import Place
 from server.store.redis import connect
 from tests.chaos.books import look
 from tests.flows.named.broken import TALKATIVE
@@ -189,8 +188,7 @@ async def measured(folder: Path, viewers: int, drops: int, seed: int, fault: str
             for operation, drop in zip(operations, planned, strict=True):
                 await here.move(drop, "open")
                 await pressing.press(drop, operation, chance)
-        url = Place(here.server.data / "valkey").url()
-        assert url is not None
+        url = here.server.store_url
         async with connect(url) as client:
             awarded = {own: rank for _, own, _, rank in (await look(client, here.show)).awarded()}
         show = here.show

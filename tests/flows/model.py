@@ -5,6 +5,7 @@ Methods change the model and return what the server must say: `moved`, `paid`, â
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -149,7 +150,7 @@ class Model(Steps):
         order = self.orders[name]
         step, order.step = order.step, ""
         if step == "claimed":
-            if len(self._claimed_by(name)) < len(order.holds):
+            if not self._all_there(name):
                 self._unclaim(name)
                 return "reservation-expired"
             self._sell(name)
@@ -220,6 +221,43 @@ class Model(Steps):
         if hold.state == "paying":
             return "in-progress"
         return "" if hold.state == "held" and not hold.overdue else "reservation-expired"
+
+    def _all_there(self, name: str) -> bool:
+        """Take again what lapsed under a payment, one after the other; whether the order has all of its holds then.
+
+        Where one of them is gone nothing has been taken again.
+        """
+        mine, taken = copy.deepcopy(self.mine), []
+        kept = self._claimed_by(name)
+        for held in self.orders[name].holds:
+            if held not in kept:
+                if not self._retake(held, name):
+                    break
+                taken.append(held)
+        else:
+            return True
+        for held in taken:
+            hold = self.holds[held]
+            hold.state, hold.order = "expired", ""
+            self.drops[hold.drop].available += hold.quantity
+            self.drops[hold.drop].held -= hold.quantity
+        self.mine = mine
+        return False
+
+    def _retake(self, held: str, name: str) -> bool:
+        hold = self.holds[held]
+        number, units = hold.drop, hold.quantity
+        room = self.room(hold.viewer, number, hold.address)
+        if hold.state != "expired" or self.free(number) < units or room < units:
+            return False
+        drop = self.touch(number, change=True)
+        drop.available -= units
+        drop.held += units
+        hold.state, hold.order, hold.overdue = "paying", name, 0
+        rows = self.mine.setdefault(hold.viewer, [])
+        at = next((at for at, row in enumerate(rows) if row[0] > 0 and row[2] == held), len(rows))
+        rows[at : at + 1] = [(number + 1, units, held)]
+        return True
 
     def _claimed_by(self, name: str) -> list[str]:
         claimed = ("paying", name)

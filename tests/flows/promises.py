@@ -244,6 +244,7 @@ class WatchedShow(RuleBasedStateMachine):
         for name, order in self.model.orders.items():
             if order.paid:
                 await self.acknowledged(name)
+        await house.recorder().record(self.show)
         assert await house.shows.retire(self.show)
         if not isinstance(house.client, Cluster):
             assert await leaks(house.client) == []

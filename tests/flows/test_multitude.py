@@ -16,7 +16,6 @@ from loadtests.multitude.company import company
 from loadtests.multitude.outcome import Outcome, Plan, broken
 from loadtests.multitude.play import Play, perform
 from loadtests.multitude.scene import opened
-from server.store.place import Place
 from tests.houses import house_at
 from tests.server import ServerProcess, own_server
 from tests.wire import differences
@@ -56,8 +55,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @asynccontextmanager
 async def a_scene(server: ServerProcess) -> AsyncIterator[Scene]:
     """Give a show of the server's, and audit it in the end."""
-    url = Place(server.data / "valkey").url()
-    assert url is not None
+    url = server.store_url
     assert server.process is not None
     async with house_at(url, server.data) as house:
         scene = await opened(house, server.url, server.process.pid)

@@ -35,7 +35,7 @@ def on_postgresql(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 async def test_a_sale_on_postgresql(on_postgresql: ServerProcess) -> None:
-    """Feed, show, drop, reservation, order and audit work on PostgreSQL; the tables were made by `serve`."""
+    """Feed, show, drop, reservation, order, its cancellation and audit work on PostgreSQL; the tables were made by `serve`."""
     async with httpx.AsyncClient(base_url=on_postgresql.url, timeout=30) as http:
         stage = Stage(on_postgresql, http)
         await stage.open()
@@ -46,5 +46,9 @@ async def test_a_sale_on_postgresql(on_postgresql: ServerProcess) -> None:
         assert paid.status_code == 201, paid.text
         order = await stage.call("GET", f"/v1/orders/{paid.json()['order']['id']}", token)
         assert order.json()["status"] == "paid"
-        assert order.json() == paid.json()["order"]
+        assert order.json().items() >= paid.json()["order"].items()
+        await stage.audit()
+        cancelled = await stage.host("POST", f"/v1/orders/{order.json()['id']}/cancel")
+        assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+        assert stage.numbers(await stage.stock(drop)) == (2, 0, 0)
         await stage.audit()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,55 +14,18 @@ from sqlalchemy import Connection, delete
 
 from server import ids
 from server.ledger.tables import metadata
-from server.payments.sandbox import Sandbox
-from server.store.embedded import Embedded
 from tests.houses import house_at
+from tests.outside.stores import store
+from tests.till import Till, share
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
     from server.app import House
-    from server.payments.provider import Authorized, Charge, Declined
 
 T = TypeVar("T")
 HOUSES = 3
-
-
-class Bank:
-    """The sandbox as one provider for all houses, which keeps the books of the money that moved."""
-
-    name = Sandbox.name
-
-    def __init__(self) -> None:
-        self.captures: Counter[str] = Counter()  # order -> captures that went through
-        self.amounts: dict[str, int] = {}  # order -> minor units
-        self.voided: set[str] = set()
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin again, with empty books."""
-        self._sandbox = Sandbox()
-        self.captures.clear()
-        self.amounts.clear()
-        self.voided.clear()
-
-    async def authorize(self, charge: Charge) -> Authorized | Declined:
-        """Ask the sandbox."""
-        return await self._sandbox.authorize(charge)
-
-    async def capture(self, charge: Charge, reference: str) -> None:
-        """Ask the sandbox, and count what it took."""
-        await self._sandbox.capture(charge, reference)
-        assert charge.order not in self.voided, "money of an authorization that was let go"
-        self.captures[charge.order] += 1
-        self.amounts[charge.order] = charge.amount
-
-    async def void(self, charge: Charge, reference: str) -> None:
-        """Ask the sandbox, and remember."""
-        await self._sandbox.void(charge, reference)
-        assert not self.captures[charge.order], "an authorization let go after its money was taken"
-        self.voided.add(charge.order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +74,7 @@ class World:
     """The houses, their bank, and the loop that they live on."""
 
     def __init__(
-        self, runner: asyncio.Runner, houses: list[House], bank: Bank, rules: Rules, dice: Dice
+        self, runner: asyncio.Runner, houses: list[House], bank: Till, rules: Rules, dice: Dice
     ) -> None:
         self._runner = runner
         self.houses = houses
@@ -134,12 +96,6 @@ class World:
         return self._runner.run(work)
 
 
-def share(bank: Bank, houses: list[House]) -> None:
-    """Let all houses pay through one bank."""
-    for house in houses:
-        house.methods._providers[bank.name] = bank
-
-
 def empty(connection: Connection) -> None:
     """Empty the ledger."""
     for table in reversed(metadata.sorted_tables):
@@ -149,7 +105,7 @@ def empty(connection: Connection) -> None:
 @contextmanager
 def world(folder: Path, rules: Rules | None = None) -> Iterator[World]:
     """Give houses on a Valkey and a ledger in `folder`, for tests that are not coroutines themselves."""
-    with Embedded.start(folder) as valkey, world_on(valkey.url, folder, rules) as here:
+    with store(folder) as valkey, world_on(valkey.url, folder, rules) as here:
         yield here
 
 
@@ -158,13 +114,13 @@ def world_on(url: str, folder: Path, rules: Rules | None = None) -> Iterator[Wor
     """Give houses on a store that is there, and a ledger in `folder`."""
     rules, dice = rules or Rules(), Dice()
     with patch.object(ids, "secrets", dice), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        stack, bank = AsyncExitStack(), Bank()
+        stack, bank = AsyncExitStack(), Till()
         try:
             houses = [
                 runner.run(stack.enter_async_context(house_at(url, folder, **rules.settings)))
                 for _ in range(HOUSES)
             ]
-            share(bank, houses)
+            share(bank, *houses)
             dice.forget()
             yield World(runner, houses, bank, rules, dice)
         finally:

@@ -12,7 +12,6 @@ from websockets.asyncio.client import connect as connect_live
 
 from server.protocol.codec import Codec
 from server.store.keys import key
-from server.store.place import Place
 from server.store.redis import connect
 from tests.gateway.sluggish import Sluggish, pin_big_products
 from tests.problems import assert_problem
@@ -151,8 +150,7 @@ async def test_a_command_that_breaks_the_server_breaks_nothing_else(stage: Stage
     stage.show = made.json()["id"]
     await stage.host("POST", f"/v1/shows/{stage.show}/start")
     drop, token = await stage.drop(2), stage.viewer()
-    url = Place(stage.server.data / "valkey").url()
-    assert url is not None
+    url = stage.server.store_url
     store, kept = connect(url), key("stock", show=stage.show)
     async with wire(stage, token) as viewer:
         reserve = {"type": "reserve", "id": "op", "drop": drop, "quantity": 1}

@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from server.errors import unavailable
 from server.gateway import presence
 from server.gateway.presence import Presence
-from server.store.embedded import Embedded
 from server.store.scripts import Scripts
 from tests.keys import LONGEST_MS
+from tests.outside.stores import store
 from tests.presence import let_lapse, live_scene, stays
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
+    from server.store.embedded import Embedded
     from tests.lua.scene import Scene
 
 
@@ -94,7 +95,7 @@ class Process:
 @pytest.fixture(scope="module")
 def private_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     """Give a Valkey of this module's own: every key in it is looked at."""
-    with Embedded.start(tmp_path_factory.mktemp("presence")) as server:
+    with store(tmp_path_factory.mktemp("presence")) as server:
         yield server
 
 

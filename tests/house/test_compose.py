@@ -10,25 +10,20 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-import yaml  # type: ignore[import-untyped]  # PyYAML ships no types
 
 from server.auth import Role
 from server.clock import now_ms
-from server.store import binary
-from tests.house.tree import ROOT
+from tests.composed import COMPOSE, SERVICES, valkey
 from tests.postgres import start_postgres
-from tests.server import SECRET, ServerProcess, free_port
+from tests.server import SECRET, ServerProcess
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
-SERVICES: dict[str, Any] = COMPOSE["services"]
 
 
 def test_it_names_the_parts() -> None:
@@ -88,29 +83,6 @@ def settings_of(name: str) -> dict[str, str]:
         return given[match["name"]] if match["kind"] == "?" else match["rest"]
 
     return {variable: text.sub(value, raw) for variable, raw in SERVICES[name]["environment"].items()}
-
-
-@contextmanager
-def valkey(folder: Path) -> Iterator[str]:
-    """Run Valkey with the options that compose gives it, and give its address."""
-    options = SERVICES["valkey"]["command"][1:]
-    port = free_port()
-    place = [
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--dir",
-        str(folder),
-        "--logfile",
-        str(folder / "log"),
-    ]
-    process = subprocess.Popen([binary.find(), *options, *place], stdin=subprocess.DEVNULL)
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @contextmanager

@@ -24,9 +24,12 @@ TASKS = [
     "bench",
     "bench-gateway",
     "bench-inventory",
+    "bench-checkout",
     "soak",
     "multitude",
     "conformance",
+    "contract",
+    "test-outside",
     "lock",
     "clean",
 ]

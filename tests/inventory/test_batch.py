@@ -116,6 +116,7 @@ REFUSALS: list[tuple[list[Any], asks.Verb, Code, str, dict[str, Any]]] = [
         {"retry_after_ms": 1000},
     ),
     (["wrong-state", "sold"], "release", Code.WRONG_STATE, "This reservation is sold.", {}),
+    (["show-not-live", "frozen"], "release", Code.SHOW_NOT_LIVE, "The show is frozen.", {}),
 ]
 
 

@@ -194,6 +194,18 @@ async def test_the_loop_turns_between_many_answers(shop: Shop) -> None:
     assert len(portions) > 1
 
 
+async def test_the_next_step_does_not_wait_for_the_answers(shop: Shop) -> None:
+    """It is under way before all of the last one is told; who came first hears first all the same."""
+    drop = await shop.drop()
+    submitted, ahead = shop.submit(*(shop.reserve(number, drop) for number in range(600))), 0
+    while len(submitted.order) < 600:
+        await asyncio.sleep(0)
+        done = shop.valve.steps(shop.show)[:-1]
+        ahead = max(ahead, sum(len(call.own) for call in done) - len(submitted.order))
+    assert ahead > 0
+    assert submitted.order == list(range(600))
+
+
 async def test_idle_lines_are_forgotten(shops: Shops, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond so many shows the lines in which nobody waits go; one with a call under way stays."""
     monkeypatch.setattr(batcher, "MOST_LINES", 3)

@@ -124,13 +124,14 @@ async def test_who_waits_too_long_is_told_that_nothing_was_sent(
     assert sent.isdisjoint(ask.items[0][0] for ask in wanted)
 
 
-async def test_a_listener_that_raises_hurts_nobody(shop: Shop) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError])
+async def test_a_listener_that_raises_hurts_nobody(shop: Shop, error: type[BaseException]) -> None:
     """What one's own code does with its outcome is its own: the others of the step and the next step go on."""
     drop = await shop.drop()
     heard: list[Outcome] = []
 
     def fail(_outcome: Outcome) -> None:
-        raise ZeroDivisionError
+        raise error
 
     for number in range(5):
         shop.batches.submit(shop.reserve(number, drop), heard.append if number % 2 else fail)
@@ -167,3 +168,19 @@ async def test_a_server_that_stops_tells_everybody(shop: Shop, *, begun: bool) -
     await shop.batches.aclose()
     for crowd in submitted:
         assert codes(await crowd.all()) == [Code.UNAVAILABLE] * 3
+
+
+async def test_a_server_that_stops_tells_what_it_knows(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that was carried out is told as it went, also where the server stops amid its answers."""
+    monkeypatch.setattr(batcher, "TURN", 2)
+    drop, closing = await shop.drop(), list[asyncio.Task[int]]()
+
+    async def stop() -> int:
+        await shop.batches.aclose()
+        return len(others.order)
+
+    shop.batches.submit(shop.reserve("first", drop), lambda _: closing.append(asyncio.create_task(stop())))
+    others = shop.submit(*(shop.reserve(number, drop) for number in range(100)))
+    await wait_for(lambda: bool(closing), "the first answer")
+    assert await closing[0] == 100
+    assert codes(await others.all()) == [None] * 100

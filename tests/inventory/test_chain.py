@@ -115,3 +115,23 @@ def test_what_is_no_note(stray: Any) -> None:
     read = chain.read(DROPS, [*LOG, stray])
     assert read.strays == ["a note of the award log is of no drop of this show"]
     assert {drop: found.head for drop, found in read.chains.items()} == heads(LOG)
+
+
+def test_a_rebuild_numbers_on() -> None:
+    """A note of a rebuild may leave numbers out, and awards anew what was lost; the next award ends it."""
+    rebuilt = note("rebuilt", 1, 1_000_001, "x", units=[2])
+    found = chain.read(DROPS, [note("awarded", 1, 1, "a"), rebuilt]).chains["dr_a"]
+    assert (found.differences, found.newest, found.rebuilt) == ([], 1_000_001, True)
+    assert found.awards["x"] == chain.Award(1_000_001, 2)
+    later = [note("awarded", 1, 1, "a"), rebuilt, note("awarded", 1, 1_000_002, "b")]
+    assert not chain.read(DROPS, later).chains["dr_a"].rebuilt
+    empty = chain.read(DROPS, [note("rebuilt", 1, 1_000_001)]).chains["dr_a"]
+    assert (empty.newest, empty.differences) == (1_000_000, [])
+
+
+def test_a_rebuild_gives_no_number_twice() -> None:
+    """One that numbers on from a number that was given before is found."""
+    log = [note("awarded", 1, 1, "a", "b"), note("rebuilt", 1, 2, "c")]
+    assert chain.read(DROPS, log).chains["dr_a"].differences == [
+        "the award log is rebuilt from 2, it had 2 awards"
+    ]

@@ -12,15 +12,21 @@ import pytest
 
 from server.ledger.database import Ledger, open_ledger
 from server.ledger.migrate import migrate
-from tests.postgres import Postgres, start_postgres
+from tests.outside import stores
+from tests.postgres import Databases, start_postgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """Give a PostgreSQL server for the whole run."""
+def postgres() -> Iterator[Databases]:
+    """Give a PostgreSQL server for the whole run: the one outside of the suite, where there is one."""
+    if stores.GIVEN:
+        outside = Databases(stores.DATABASE_URL)
+        yield outside
+        outside.drop_all()
+        return
     folder = Path(tempfile.mkdtemp(prefix="ld-pg-"))
     try:
         server = start_postgres(folder)
@@ -37,7 +43,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give an empty database, once of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/books.sqlite3"
-    server: Postgres = request.getfixturevalue("postgres")
+    server: Databases = request.getfixturevalue("postgres")
     return server.fresh()
 
 
@@ -64,7 +70,7 @@ async def sqlite_ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 
 
 @pytest.fixture
-async def postgresql_ledger(postgres: Postgres) -> AsyncIterator[Ledger]:
+async def postgresql_ledger(postgres: Databases) -> AsyncIterator[Ledger]:
     """Give an open ledger on PostgreSQL alone, for what only PostgreSQL does."""
     url = postgres.fresh()
     migrate(url)

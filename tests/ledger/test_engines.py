@@ -13,7 +13,7 @@ from server.ledger.engines import FILE_NAME, address, open_engine
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.postgres import Postgres
+    from tests.postgres import Databases
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_sqlite_flushes_every_commit(tmp_path: Path, *, writes: bool) -> None:
 @pytest.mark.parametrize(
     ("server_has", "we_use"), [("off", "on"), ("on", "on"), ("remote_apply", "remote_apply")]
 )
-def test_postgresql_never_answers_before_its_disk(postgres: Postgres, server_has: str, we_use: str) -> None:
+def test_postgresql_never_answers_before_its_disk(postgres: Databases, server_has: str, we_use: str) -> None:
     """Where the server's default gives up durability, our sessions take it back; a stronger default stays."""
     url = postgres.fresh()
     with psycopg.connect(url, autocommit=True) as connection:

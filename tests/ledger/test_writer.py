@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from server.ledger.database import Ledger
-    from tests.postgres import Postgres
+    from tests.postgres import Databases
 
 
 class Gate:
@@ -173,7 +173,7 @@ async def test_a_full_queue_refuses(migrated_url: str, gate: Gate) -> None:
 
 
 async def test_a_lost_connection_is_unknown_to_all_of_its_batch(
-    postgresql_ledger: Ledger, postgres: Postgres, gate: Gate
+    postgresql_ledger: Ledger, postgres: Databases, gate: Gate
 ) -> None:
     """When PostgreSQL ends the connection in a batch, all its pieces hear `unavailable`; the next works."""
 

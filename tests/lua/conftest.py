@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.store.embedded import Embedded
 from server.store.redis import connect
 from server.store.scripts import Scripts
 from tests.lua.scene import Scene
+from tests.outside.stores import store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from server.store.embedded import Embedded
     from server.store.redis import Redis
 
 
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    with Embedded.start(tmp_path_factory.mktemp("lua")) as server:
+    with store(tmp_path_factory.mktemp("lua")) as server:
         yield server
 
 

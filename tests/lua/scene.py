@@ -31,7 +31,7 @@ PLACES = 1000
 ORDER = 7  # its place in a hold's record
 
 # What a test says only where it matters to it.
-USUAL: Fields = {"skip": 0, "seed": SEED, "seed_hash": "its hash", "operation": ""}
+USUAL: Fields = {"skip": 0, "view": {}, "reason": "", "seed": SEED, "seed_hash": "its hash", "operation": ""}
 TERMS: Fields = {"claim_ms": PROVIDER_MS, "most_waiting": PLACES, "skip_absent": False, "addresses": False}
 
 
@@ -219,9 +219,11 @@ class Scene(Written):
         assert answer["outcome"] == "claimed", answer
         return order
 
-    async def stepped(self, order: str, known: str, following: str, reference: str = "") -> None:
+    async def stepped(
+        self, order: str, known: str, following: str, reference: str = "", reason: str = ""
+    ) -> None:
         """Record an order's next step."""
-        steps = {"known_step": known, "next_step": following, "reference": reference}
+        steps = {"known_step": known, "next_step": following, "reference": reference, "reason": reason}
         answer = await self.run("order_step", order=order, lease_ms=LEASE_MS, **steps)
         assert answer["outcome"] == "moved", answer
 
@@ -236,6 +238,11 @@ class Scene(Written):
         await self.authorized(*reservations, order=order, viewer=viewer)
         assert (await self.run("hold_finalize", order=order))["outcome"] == "finalized"
         return order
+
+    async def frozen(self) -> None:
+        """Freeze the show, as for a rebuild of its stock."""
+        answer = await self.run("show_freeze", known={}, upto=0, seen="", epoch="frozen", least=0)
+        assert answer["outcome"] == "frozen", answer
 
     async def visited(self, *viewers: str) -> None:
         """Let viewers come to a process that was not heard of before."""

@@ -104,7 +104,12 @@ async def test_in_progress(scene: Scene) -> None:
     reservation = await scene.held(await scene.opened())
     await scene.claimed(reservation)
     refused = await scene.refused("hold_checkout", **scene.claiming(reservation, order="or_2"))
-    assert refused == {"outcome": "in-progress", "reservation": reservation}
+    other = {"order": "or_1", "acting": False}
+    assert refused == {"outcome": "in-progress", "reservation": reservation, **other}
+    waiting = {"action_ms": 600_000, "provider_ms": PROVIDER_MS, "lease_ms": LEASE_MS}
+    await scene.run("order_await", order="or_1", reference="pay_1", url="https://b", **waiting)
+    refused = await scene.refused("hold_checkout", **scene.claiming(reservation, order="or_2"))
+    assert refused == {"outcome": "in-progress", "reservation": reservation, **other, "acting": True}
 
 
 async def test_wrong_state(scene: Scene) -> None:
@@ -143,3 +148,46 @@ async def test_repeated(scene: Scene) -> None:
     alias = f"or_{mine[3:]}"
     refused = await scene.refused("hold_checkout", **scene.claiming(mine, alias))
     assert refused == {"outcome": "not-found", "reservation": alias}
+
+
+async def test_frozen(scene: Scene) -> None:
+    """While a show's stock is rebuilt nothing is claimed; an order that was claimed before is found."""
+    drop = await scene.opened(2)
+    await scene.claimed(claimed := await scene.held(drop))
+    held = await scene.held(drop, "bob")
+    await scene.frozen()
+    claiming = scene.claiming(held, order="or_2", viewer="bob")
+    assert await scene.refused("hold_checkout", **claiming) == {"outcome": "frozen"}
+    assert (await scene.refused("hold_checkout", **scene.claiming(claimed)))["outcome"] == "resumed"
+
+
+async def test_undone(scene: Scene) -> None:
+    """The id of an order that the ledger has as cancelled makes no other order; the answer says why it was."""
+    reservation = await scene.held(await scene.opened())
+    await scene.authorized(reservation)
+    await scene.stepped("or_1", "authorized", "undoing", reason="overdue")
+    await scene.run("hold_unclaim", order="or_1")
+    assert (await scene.hold(reservation))["state"] == "held"
+    refused = await scene.refused("hold_checkout", **scene.claiming(reservation))
+    assert refused == {"outcome": "undone", "reason": "overdue"}
+
+
+async def test_what_was_returned_is_done(scene: Scene) -> None:
+    """A repeat of an order whose units went back on sale is told of that order, and claims nothing."""
+    reservation = await scene.held(await scene.opened())
+    await scene.sold(reservation)
+    await scene.run("order_settle", order="or_1", viewer="ann", view={})
+    await scene.run("hold_return", returned=[[reservation, 1]], order="or_1")
+    assert await scene.refused("hold_checkout", **scene.claiming(reservation)) == {"outcome": "done"}
+
+
+async def test_addresses_are_kept_with_the_order(scene: Scene) -> None:
+    """Should its units lapse under the payment they count for the same address again; the lines do not tell it."""
+    drop = await scene.opened(5, limit_per_address=5)
+    asked = scene.taking(drop, address="10.0.0.1")
+    await scene.step(asked, addresses=True, address_key=b"key")
+    plain = await scene.held(await scene.opened())
+    await scene.claimed(scene.reservation(asked), plain)
+    record = await scene.order("or_1")
+    assert record["addresses"] == [(await scene.hold(scene.reservation(asked)))["address"], False]
+    assert not [line for line in record["lines"] if "address" in line]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from server.inventory import lapses
+
 if TYPE_CHECKING:
     from tests.lua.scene import Scene
 
@@ -27,6 +29,11 @@ async def test_swept(scene: Scene) -> None:
     assert told.kinds == []
     assert await scene.figure("unmet_demand") == 4
     assert await scene.mine("ann") == []
+    noted = (await lapses.read(scene.client, scene.show)).found
+    assert sorted((each.viewer, each.reservation["id"]) for each in noted) == sorted(
+        (viewer, message["reservation"]["id"]) for viewer, message in told.private
+    )
+    assert {each.reservation["state"] for each in noted} == {"expired"}
 
 
 async def test_nothing_to_sweep(scene: Scene) -> None:

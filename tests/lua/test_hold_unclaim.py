@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from server.inventory import lapses
+
 if TYPE_CHECKING:
     from tests.lua.scene import Scene
 
@@ -53,6 +55,8 @@ async def test_who_waits_gets_what_comes_back(scene: Scene) -> None:
     async with scene.watched() as told:
         await scene.run("hold_unclaim", order="or_1")
     assert told.states == [(over, "expired"), (anns, "held")]
+    noted = (await lapses.read(scene.client, scene.show)).found
+    assert [(each.viewer, each.reservation["id"]) for each in noted] == [("zoe", over)]
     assert await scene.queue(drop) == []
 
 
@@ -91,10 +95,33 @@ async def test_elsewhere(scene: Scene, step: str) -> None:
     assert await scene.refused("hold_unclaim", order="or_1") == {"outcome": "elsewhere", "step": step}
 
 
-async def test_an_order_that_is_voided(scene: Scene) -> None:
-    """An order whose authorization is let go gives its reservations back."""
+async def test_an_order_that_the_ledger_has_as_cancelled(scene: Scene) -> None:
+    """Its reservations come back and its viewer hears of it; its name stays, so that a repeat makes no other order."""
     reservation = await scene.held(await scene.opened())
     await scene.authorized(reservation)
-    await scene.stepped("or_1", "authorized", "voiding")
-    assert await scene.run("hold_unclaim", order="or_1") == UNCLAIMED
+    await scene.stepped("or_1", "authorized", "undoing", reason="lost")
+    view = {"id": "or_1", "status": "cancelled"}
+    async with scene.watched() as told:
+        assert await scene.run("hold_unclaim", order="or_1", view=view) == UNCLAIMED
     assert (await scene.hold(reservation))["state"] == "held"
+    assert ("ann", {"type": "order.updated", "order": view}) in told.private
+    assert await scene.order("or_1") == {
+        "id": "or_1",
+        "viewer": "ann",
+        "step": "undone",
+        "reason": "lost",
+        "lines": [],
+    }
+    assert await scene.lease("or_1") is None
+    assert await scene.refused("hold_unclaim", order="or_1", view=view) == {"outcome": "unclaimed"}
+    again = await scene.refused("hold_checkout", **scene.claiming(reservation))
+    assert again == {"outcome": "undone", "reason": "lost"}
+
+
+async def test_frozen(scene: Scene) -> None:
+    """While a show's stock is rebuilt no claim is undone; the answer says which step the order is in."""
+    drop = await scene.opened(2)
+    order = await scene.claimed(await scene.held(drop))
+    await scene.frozen()
+    answer = await scene.refused("hold_unclaim", order=order, skip=0, view={})
+    assert answer == {"outcome": "frozen", "step": "claimed"}

@@ -21,7 +21,9 @@ async def test_moved(scene: Scene) -> None:
     """The step and the provider's reference are kept, the rest stays, and the lease is renewed."""
     await scene.claimed(await scene.held(await scene.opened()))
     before, began = await scene.order("or_1"), await scene.now()
-    assert await scene.run("order_step", **step("claimed", "authorized", "sb_1")) == {"outcome": "moved"}
+    answer = await scene.run("order_step", **step("claimed", "authorized", "sb_1"))
+    assert answer["outcome"] == "moved"
+    assert abs(answer["now"] - await scene.now()) < 5000
     assert await scene.order("or_1") == {**before, "step": "authorized", "reference": "sb_1"}
     lease = await scene.lease("or_1")
     assert lease is not None
@@ -31,8 +33,16 @@ async def test_moved(scene: Scene) -> None:
 async def test_repeated(scene: Scene) -> None:
     """Going where the order already is succeeds; without a reference the known one stays."""
     await scene.authorized(await scene.held(await scene.opened()))
-    assert await scene.run("order_step", **step("claimed", "authorized")) == {"outcome": "moved"}
+    assert (await scene.run("order_step", **step("claimed", "authorized")))["outcome"] == "moved"
     assert (await scene.order("or_1"))["reference"] == "sb_or_1"
+
+
+async def test_why_it_comes_to_nothing(scene: Scene) -> None:
+    """The reason is kept from the step that names it on."""
+    await scene.authorized(await scene.held(await scene.opened()))
+    await scene.stepped("or_1", "authorized", "voiding", reason="lost")
+    await scene.stepped("or_1", "voiding", "undoing")
+    assert (await scene.order("or_1"))["reason"] == "lost"
 
 
 @pytest.mark.parametrize(("known", "following"), [("claimed", "voiding"), ("finalized", "committed")])

@@ -32,7 +32,7 @@ async def test_retired(scene: Scene) -> None:
     await scene.run("order_settle", order=order, viewer="ann", view={"id": order})
     await scene.moved("show_end")
     there = {place.decode().rpartition(":")[2] for place in await scene.dump()}
-    assert there == set(SHOW_KEYS) - {"due", "orders", "pending"}
+    assert there == set(SHOW_KEYS) - {"due", "orders", "pending", "lapsed"}
     assert await scene.run("show_retire", keep_ms=KEPT_AFTER_END_MS) == {"outcome": "retired"}
     for place in await scene.dump():
         assert 0 < await scene.client.pttl(place) <= KEPT_AFTER_END_MS
@@ -45,9 +45,9 @@ async def test_it_names_every_kind_of_key(scene: Scene) -> None:
     assert set(SHOW_KEYS) == set(scene.scripts["show_retire"].keys)
 
 
-@pytest.mark.parametrize("state", ["live", "held", "unsettled", "winners"])
+@pytest.mark.parametrize("state", ["live", "held", "unsettled", "winners", "unrecorded"])
 async def test_unfinished(scene: Scene, state: str) -> None:
-    """A show that has not ended, or in which a unit is held, an order unsettled or a winner to be served, stays."""
+    """It stays where it has not ended, or a unit is held, an order unsettled, a winner unserved, a lapse unrecorded."""
     drop = await scene.opened(5)
     if state == "winners":
         await ended_before_a_draw_was_served(scene, drop)
@@ -56,6 +56,10 @@ async def test_unfinished(scene: Scene, state: str) -> None:
         if state == "unsettled":
             await scene.sold(reservation)
         await scene.moved("show_end")
+        if state == "unrecorded":
+            await scene.lapsed(reservation)
+            await scene.run("hold_sweep", limit=10)
+            assert await scene.numbers(drop) == (5, 0, 0)
     assert await scene.refused("show_retire", keep_ms=1000) == {"outcome": "unfinished"}
 
 

@@ -32,6 +32,7 @@ HOLD = (
     "order",
     "deadline",
     "address",
+    "returned",
 )
 STOCK = (
     "available",
@@ -102,7 +103,7 @@ class Written:
     async def hold(self, reservation: str) -> Fields:
         """Return a hold's record by name, its state in words; what it leaves out is empty or 0."""
         record = await self.record("holds", ids.own(reservation))
-        fields = dict(zip(HOLD, [*record, *["", 0, ""][len(record) - 7 :]], strict=True))
+        fields = dict(zip(HOLD, [*record, *["", 0, "", 0][len(record) - 7 :]], strict=True))
         return {**fields, "state": STATES[fields["state"]]}
 
     async def mine(self, viewer: str) -> list[tuple[int, int, str]]:

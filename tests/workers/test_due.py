@@ -126,6 +126,7 @@ async def test_an_ended_show_is_kept_as_long_as_the_settings_say(
         await house.waitlist.join(show, "bob", "op", draw, 1)
         await house.shows.move(show, "end")
         await let_everything_lapse(house, show)
+        assert await house.recorder().record(show)
         assert await house.shows.retire(show)
         names = [name async for name in house.client.scan_iter(f"ld:{{{show}}}:*")]
         assert {name.rpartition(b":")[2] for name in names} >= {b"awards", b"seeds", b"waiting", b"numbers"}

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.store.place import Place
 from tests.flows.named.broken import TALKATIVE, UNSWEPT, broken_stage
 from tests.houses import house_at
 from tests.problems import assert_problem
@@ -31,8 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 async def sweep(stage: Stage) -> int:
     """Do the sweeper's work once; return how many reservations lapsed."""
-    url = Place(stage.server.data / "valkey").url()
-    assert url is not None
+    url = stage.server.store_url
     async with house_at(url, stage.server.data) as house:
         return (await house.holds.sweep(stage.show)).lapsed
 

@@ -84,8 +84,12 @@ def kept_in(folder: str) -> list[Path]:
             ["gateway", "--only", "fanout", "--only", "returning"],
             ["vs raw loop", "vs websockets.broadcast", "vs naive", "handshake and hello", "got twice"],
         ),
+        (
+            ["checkout"],
+            ["checkouts/s on SQLite vs each write alone", "p99 of a reservation beside 40 hanging checkouts"],
+        ),
     ],
-    ids=["inventory", "gateway"],
+    ids=["inventory", "gateway", "checkout"],
 )
 def test_the_benchmarks_run(words: list[str], goals: list[str]) -> None:
     """The smallest run goes through its parts, prints every goal, and ends with 0 whatever was reached."""

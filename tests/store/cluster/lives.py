@@ -18,6 +18,7 @@ from server.inventory.outcomes import Held, Waiting
 from server.store.keys import key
 from server.store.redis_clock import RedisClock
 from server.workers.audit import audit
+from tests.checkout.buying import make_overdue
 from tests.deadlines import end_lease, let_lapse
 from tests.houses import numbers, open_drop
 from tests.waiting import wait_for
@@ -67,9 +68,11 @@ async def live_through(house: House, show: str) -> None:
     await _wait_for_units(house, show)
     await _come(house, show)
     await _ask_twice(house, show)
+    await _rebuild(house, show, drop)
     await _move(house, show, drop)
     assert [line for each in await audit(house.client, house.orders, show) for line in each.differences] == []
     await _log_is_whole(house, show)
+    assert await house.recorder().record(show)
     assert await house.shows.retire(show)
 
 
@@ -88,7 +91,7 @@ async def _take(house: House, show: str, drop: str) -> None:
 
 
 async def _pay(house: House, show: str, drop: str) -> None:
-    """Pay: one card is declined, another goes through, and an order that was left in the middle is gone on with."""
+    """Pay: one card is declined, another goes through, an order left in the middle is gone on with, and cancelled."""
     reservation = await held(house, show, drop)
     declined = await house.checkout.pay(to_pay(show, reservation, "tok_declined"))
     assert isinstance(declined, Problem)
@@ -99,6 +102,15 @@ async def _pay(house: House, show: str, drop: str) -> None:
     await end_lease(house.client, show, left.order)
     assert await house.checkout.resume(show) == 1
     assert await numbers(house, show, drop) == (UNITS - 2, 0, 2)
+    assert await house.refunds.cancel(left.order, ids.new_refund(left.order), "host")
+    assert await numbers(house, show, drop) == (UNITS - 1, 0, 1)
+    acting = to_pay(show, await held(house, show, drop), "tok_requires_action")
+    assert not isinstance(await house.checkout.pay(acting), Paid)
+    await house.checkout.look(acting.order)
+    await make_overdue(house, acting)
+    await end_lease(house.client, show, acting.order)
+    assert await house.checkout.resume(show) == 1
+    assert isinstance(await house.holds.release(acting.reservations[0], "ann"), Held)
 
 
 async def _wait_for_units(house: House, show: str) -> None:
@@ -136,6 +148,14 @@ async def _come(house: House, show: str) -> None:
     await presence.leave()
     figures = await house.shows.figures(show)
     assert (figures["viewers"], figures["peak_viewers"], figures["orders"]) == (0, 1, 2)
+
+
+async def _rebuild(house: House, show: str, drop: str) -> None:
+    """Freeze the show, count its stock anew and open it again: nothing was lost, so nothing changes."""
+    before = await numbers(house, show, drop)
+    report = await house.rebuild().run(show, reopen=True)
+    assert (report.status, report.short, report.notes) == ("live", {}, [])
+    assert await numbers(house, show, drop) == before
 
 
 async def _told(house: House, place: str) -> bool:

@@ -1,0 +1,108 @@
+-- purpose: set a drop of a frozen show to what the ledger and the surviving holds say: who bought what, what is left
+-- returns: outcome rebuilt with its numbers; changed where they are no longer what the caller counted; not-frozen where
+--   the show is not, or by another rebuild since
+-- events: the live stock
+--- @include "answer"
+--- @include "desk_close"
+--- @include "desk_drop"
+--- @include "desk_hold"
+--- @include "desk_let_go"
+--- @include "desk_note"
+--- @include "desk_open"
+--- @include "desk_sell"
+--- @include "hold_tell"
+local show_key = KEYS[1]  -- hash  status, epoch, frozen
+local drops_key = KEYS[2]  -- hash  drop -> terms
+local numbers_key = KEYS[3]  -- hash  number -> drop
+local stock_key = KEYS[4]  -- hash  drop -> numbers
+local holds_key = KEYS[5]  -- hash  reservation -> hold
+local mine_key = KEYS[6]  -- hash  viewer -> reservations
+local expiry_key = KEYS[7]  -- zset  reservations by the time they lapse
+local due_key = KEYS[8]  -- zset  planned moves by time
+local waitlist_key = KEYS[9]  -- zset  places in all queues
+local waiting_key = KEYS[10]  -- hash  place -> who wants what
+local viewers_key = KEYS[11]  -- hash  viewer here now
+local addresses_key = KEYS[12]  -- hash  drop and address -> units
+local seeds_key = KEYS[13]  -- hash  drop -> its secret seed
+local awards_key = KEYS[14]  -- stream  the award log
+local figures_key = KEYS[15]  -- hash  unmet_demand
+local log_key = KEYS[16]  -- stream  the show's events
+local live_key = KEYS[17]  -- channel  events and live numbers
+local drop = ARGV[1]  -- string  which drop
+local epoch = ARGV[2]  -- string  of the freeze
+local revision = tonumber(ARGV[3])  -- integer  of the numbers that the caller counted, -1: the drop is lost
+local plan = cmsgpack.unpack(ARGV[4])  -- map  terms?, quantity, held, sold, sales, lapsed, first, seed, seed_hash
+
+local state = redis.call('HMGET', show_key, 'epoch', 'frozen')
+if not state[2] or state[1] ~= epoch then
+  return answer('not-frozen')
+end
+local desk = desk_open({
+  show = show_key, drops = drops_key, numbers = numbers_key, stock = stock_key, holds = holds_key, mine = mine_key,
+  expiry = expiry_key, due = due_key, waitlist = waitlist_key, waiting = waiting_key, viewers = viewers_key,
+  addresses = addresses_key, seeds = seeds_key, awards = awards_key, figures = figures_key, log = log_key,
+  live = live_key,
+})
+local known = desk_drop(desk, drop)
+if (known and known.stock.revision or -1) ~= revision then
+  return answer('changed')
+end
+local terms = plan.terms or known.terms
+if not known then
+  known = {
+    id = drop, number = redis.call('HLEN', drops_key) + 1, terms = terms, before = 0,
+    stock = {
+      revision = 0, sold_out_at = 0, told_at = 0, owed = 0, awards = 0, chain = redis.sha1hex(drop), waiting = 0,
+      joined = 0, backlog = 0, gone_at = 0,
+    },
+    notes = {}, line = { at = 1, whole = false }, joined = {}, served = 0, stamps = {},
+  }
+  desk.drops[1], desk.drops[drop] = known, known
+end
+local stock = known.stock
+terms.number = known.number
+known.terms, known.changed, known.turned = terms, true, plan.terms ~= nil
+desk.numbered[known.number] = known
+stock.available, stock.held, stock.quantity = 0, 0, plan.quantity
+stock.awards = plan.first > 0 and plan.first - 1 or stock.awards
+for _, own in ipairs(plan.lapsed) do
+  local hold = desk_hold(desk, own)
+  desk_let_go(desk, own, hold, 5)
+  hold_tell(desk, own, hold, known)
+end
+if plan.first > 0 then
+  desk_note(known, 'rebuilt', nil, nil, plan.first)
+end
+for _, sale in ipairs(plan.sales) do
+  desk_sell(desk, known, sale)
+end
+stock.held, stock.sold = plan.held, plan.sold
+stock.available = plan.quantity - plan.held - plan.sold
+stock.backlog = math.max(0, math.min(stock.backlog, stock.available))
+stock.gone_at = stock.available > 0 and 0 or stock.gone_at > 0 and stock.gone_at or desk.now
+stock.over = terms.status == 'closed'
+-- A draw whose secret is lost is drawn by another one, which nobody knows either.
+local drawing = terms.mode == 'draw' and (terms.status == 'open' or terms.status == 'paused')
+local promised = drawing and redis.call('HEXISTS', seeds_key, drop) == 0
+terms.seed_hash = promised and plan.seed_hash or terms.seed_hash
+known.turned = known.turned or promised
+known.before = stock.available
+desk_close(desk)
+redis.call('HSET', numbers_key, known.number, drop)
+if promised then
+  redis.call('HSET', seeds_key, drop, plan.seed)
+end
+local waiting = terms.status == 'scheduled' or terms.status == 'countdown'
+if waiting and terms.opens_at then
+  redis.call('ZADD', due_key, terms.opens_at, 'open ' .. drop)
+end
+if terms.status ~= 'closed' and terms.closes_at then
+  redis.call('ZADD', due_key, terms.closes_at, 'close ' .. drop)
+end
+for _, wave in ipairs(terms.status ~= 'closed' and terms.opened_at and terms.waves or {}) do
+  if not wave.released_at and wave.at then
+    redis.call('ZADD', due_key, wave.at, 'wave ' .. drop)
+    break
+  end
+end
+return answer('rebuilt', { available = stock.available, held = stock.held, sold = stock.sold, owed = desk.owed })

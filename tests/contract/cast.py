@@ -1,0 +1,122 @@
+"""Who and what a made-up request may name: tokens of every role, and live things of a real server, made on demand."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from server import ids
+from server.auth import EVERY_SHOW, RIGHTS, Right, Role, Tokens
+from tests.server import SECRET
+from tests.stage import FEED
+
+if TYPE_CHECKING:
+    from typing import Self
+
+TOKEN_SECONDS = 3600
+UNITS = 900_000  # so that some can be added
+LIMIT = 100
+KINDS: tuple[dict[str, Any], ...] = (
+    {"mode": "fifo"},
+    {"mode": "fifo", "waves": [{"quantity": 5}]},
+    {"mode": "draw"},
+    {"mode": "first_paid"},
+    {"opens_at": 4_000_000_000_000},  # not yet open
+)
+FIRST_PAID = 3  # of them
+
+Fields = dict[str, Any]
+
+
+class Cast:
+    """A host and buyers of one server. Close it with `close`."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self._tokens = Tokens(SECRET)
+        self._numbers = itertools.count(1)
+        self._show = ""
+        self._drops: dict[int, str] = {}  # kind -> a drop of the show
+        imported = self._http.post(
+            "/v1/catalog/import?currency=EUR",
+            content=FEED,
+            headers={**self.bearer(Role.HOST), "Content-Type": "text/csv"},
+        )
+        imported.raise_for_status()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def bearer(self, role: Role, subject: str = "") -> dict[str, str]:
+        """Return the header of somebody who may do for every show what their role may."""
+        token, _ = self._tokens.mint(subject or f"a-{role}", role, [EVERY_SHOW], TOKEN_SECONDS)
+        return {"Authorization": f"Bearer {token}"}
+
+    def spend(self, path: str) -> None:
+        """Forget what a request to this path may have ended: the show, or its drops."""
+        if path.startswith("/v1/shows/{show}"):
+            self._drops = {}
+            self._show = self._show if "{drop}" in path else ""
+
+    def show(self) -> str:
+        """Return a live show."""
+        if not self._show:
+            made = self._host("/v1/shows", {"title": "A contract", "currency": "EUR"})
+            self._show = made["id"]
+            self._host(f"/v1/shows/{self._show}/start")
+        return self._show
+
+    def drop(self, choice: int) -> str:
+        """Return a drop of the show, of the kind that is chosen."""
+        show, kind = self.show(), choice % len(KINDS)
+        if kind not in self._drops:
+            self._drops[kind] = self._drop(show, KINDS[kind])
+        return self._drops[kind]
+
+    def buyer(self) -> str:
+        """Return the name of a viewer who was never seen before."""
+        return f"buyer-{next(self._numbers)}"
+
+    def reservation(self, buyer: str) -> str:
+        """Let a buyer take a unit, and return the reservation."""
+        path = f"/v1/shows/{self.show()}/drops/{self.drop(0)}/reservations"
+        held: str = self._buy(buyer, path, {"quantity": 1})["id"]
+        return held
+
+    def order(self, buyer: str) -> str:
+        """Let a buyer pay a unit, and return the order."""
+        payment = {"method": "card", "token": "tok_ok"}
+        body = {"reservations": [self.reservation(buyer)], "payment": payment}
+        order: str = self._buy(buyer, "/v1/checkout", body)["order"]["id"]
+        return order
+
+    def _drop(self, show: str, terms: Fields) -> str:
+        body = {"sku": "MUG", "quantity": UNITS, "limit_per_viewer": LIMIT, **terms}
+        drop: str = self._host(f"/v1/shows/{show}/drops", body)["id"]
+        if "opens_at" not in terms:
+            self._host(f"/v1/shows/{show}/drops/{drop}/open")
+        return drop
+
+    def _host(self, path: str, body: Fields | None = None) -> Fields:
+        return self._post(path, body, self.bearer(Role.HOST))
+
+    def _buy(self, buyer: str, path: str, body: Fields) -> Fields:
+        headers = {**self.bearer(Role.VIEWER, buyer), "Idempotency-Key": ids.secret(8)}
+        return self._post(path, body, headers)
+
+    def _post(self, path: str, body: Fields | None, headers: dict[str, str]) -> Fields:
+        answer = self._http.post(path, json=body, headers=headers)
+        answer.raise_for_status()
+        fields: Fields = answer.json()
+        return fields
+
+
+def role_for(right: Right, choice: int) -> Role:
+    """Return a role that has the right; of some choices one that may have it not."""
+    able = [role for role in Role if right in RIGHTS[role]]
+    return list(Role)[choice // 8 % len(Role)] if choice % 8 == 0 else able[0]

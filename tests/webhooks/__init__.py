@@ -1,0 +1,1 @@
+"""Webhooks out: signed, retried, kept apart, and never led inside."""
