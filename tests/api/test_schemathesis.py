@@ -39,7 +39,7 @@ MADE_UP = settings(
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-SHARE = 0.7  # of the operations that a made-up request gets a good answer from: the rest want a certain state
+SHARE = 0.6  # of the operations that a made-up request gets a good answer from: the rest want a certain state
 
 
 @pytest.fixture

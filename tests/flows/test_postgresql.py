@@ -35,7 +35,7 @@ def on_postgresql(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 async def test_a_sale_on_postgresql(on_postgresql: ServerProcess) -> None:
-    """Feed, show, drop, reservation, order, its cancellation and audit work on PostgreSQL; the tables were made by `serve`."""
+    """Feed, show, drop, reservation, order, its cancellation and audit work on PostgreSQL; `serve` made the tables."""
     async with httpx.AsyncClient(base_url=on_postgresql.url, timeout=30) as http:
         stage = Stage(on_postgresql, http)
         await stage.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 from pathlib import Path
@@ -111,17 +112,22 @@ async def test_what_was_answered_outlives_a_kill(private: PrivateSandbox, sandbo
 async def test_a_kill_in_the_middle_loses_no_answer(private: PrivateSandbox, sandbox: Sandbox) -> None:
     """Killed under load: every authorization that was answered is there afterwards, and no order has two."""
     answered: list[str] = []
+    killed = asyncio.Event()
 
     async def buy(number: int) -> None:
-        for count in range(100_000):
+        for count in itertools.count():
+            if killed.is_set():
+                return
             await sandbox.authorize(charge(order=f"or_{number}_{count}"))
             answered.append(f"or_{number}_{count}")
 
     buyers = [asyncio.create_task(buy(number)) for number in range(8)]
     await wait_for(lambda: len(answered) >= 50, "they buy")
     await asyncio.to_thread(kill, private)
+    killed.set()
     outcomes = await asyncio.gather(*buyers, return_exceptions=True)
-    assert all(isinstance(outcome, UnknownOutcomeError) for outcome in outcomes)
+    # Who was not on the way when it died may have been served by the next one, and has noticed nothing.
+    assert {type(outcome) for outcome in outcomes} <= {UnknownOutcomeError, type(None)}
     kept = [each.order async for each in sandbox.payments(0)]
     assert set(answered) <= set(kept)
     assert len(kept) == len(set(kept))
