@@ -8,6 +8,7 @@ import { countdown, nameOf, ORDER_WORDS, sentence } from "./words.js";
 
 const OK_CARD = { method: "card", token: "tok_ok" };
 const DECLINED_CARD = { method: "card", token: "tok_declined" };
+const ASKING_CARD = { method: "card", token: "tok_requires_action" };
 const ASK_ORDER_EVERY_MS = 2000;
 const URGENT_MS = 15_000;
 const UNSETTLED = new Set(["confirming", "requires_action"]);
@@ -33,6 +34,7 @@ export class CheckoutSheet {
     this.dialog = byId("checkout");
     byId("pay-ok").addEventListener("click", () => this.#pay(OK_CARD));
     byId("pay-declined").addEventListener("click", () => this.#pay(DECLINED_CARD));
+    byId("pay-asking").addEventListener("click", () => this.#pay(ASKING_CARD));
     byId("pay-again").addEventListener("click", () => this.#ask(live.pendingCheckout));
     for (const button of this.dialog.querySelectorAll(".close"))
       button.addEventListener("click", () => this.dialog.close());
@@ -112,7 +114,7 @@ export class CheckoutSheet {
     setText(byId("checkout-left"), timed ? `Pay within ${countdown(left)}` : "");
     byId("checkout-left").classList.toggle("urgent", left < URGENT_MS);
     setText(byId("pay-ok-amount"), this.#state.price(total));
-    for (const id of ["pay-ok", "pay-declined", "email"]) byId(id).disabled = this.#step !== "form";
+    for (const id of ["pay-ok", "pay-declined", "pay-asking", "email"]) byId(id).disabled = this.#step !== "form";
     byId("pay-again").hidden = this.#step !== "unknown";
   }
 

@@ -97,6 +97,29 @@ async def test_a_declined_card_says_so_and_another_one_pays(windows: Windows, st
     await sees_stock(page, drop, 0, 0, 1)
 
 
+@pytest.mark.parametrize("verdict", ["Approve", "Decline"])
+async def test_a_card_whose_bank_asks(windows: Windows, stage: Stage, verdict: str) -> None:
+    """The buyer is led to their bank, and the page shows what came of it without being asked again."""
+    drop = await stage.drop(1)
+    page = await windows.viewer()
+    await take(page, drop)
+    await card(page, drop).locator(".take").tap()
+    await page.get_by_role("button", name="Try a card whose bank asks you").tap()
+    asked = page.get_by_role("link", name="Confirm with your bank")
+    await expect(asked).to_be_visible()
+    await sees_stock(page, drop, 0, 1, 0)
+    async with page.expect_popup() as opened:
+        await asked.tap()
+    bank = await opened.value
+    await bank.get_by_role("button", name=verdict).click()
+    if verdict == "Approve":
+        await thanked(page)
+        await sees_stock(page, drop, 0, 0, 1)
+    else:
+        await expect(page.get_by_role("heading", name="This order was cancelled")).to_be_visible()
+    await bank.close()
+
+
 async def test_a_lapsed_hold_says_so_and_can_be_taken_again(windows: Windows, stage: Stage) -> None:
     """Whoever does not pay in time is told, in the checkout and out of it, and may take the unit again."""
     drop = await stage.drop(1, hold_seconds=3)

@@ -237,7 +237,8 @@ class WatchedShow(RuleBasedStateMachine):
         for name in self.model.waiting():
             await end_lease(house.client, self.show, self.order_id(name))
             self.model.go_on(name)
-        await house.checkout.resume(self.show)
+            # One after the other: who takes lapsed units again depends on who comes first.
+            await house.checkout.resume(self.show)
         alive = [name for name, hold in self.model.holds.items() if hold.state == "held"]
         await let_lapse(house.client, self.show, *map(self.hold_id, alive))
         await house.holds.sweep(self.show)

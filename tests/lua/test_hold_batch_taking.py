@@ -37,6 +37,7 @@ async def test_held(scene: Scene) -> None:
         "order": "",
         "deadline": 0,
         "address": "",
+        "returned": 0,
     }
 
 

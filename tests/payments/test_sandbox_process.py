@@ -122,9 +122,11 @@ async def test_a_kill_in_the_middle_loses_no_answer(private: PrivateSandbox, san
             answered.append(f"or_{number}_{count}")
 
     buyers = [asyncio.create_task(buy(number)) for number in range(8)]
-    await wait_for(lambda: len(answered) >= 50, "they buy")
-    await asyncio.to_thread(kill, private)
-    killed.set()
+    try:
+        await wait_for(lambda: len(answered) >= 50, "they buy")
+        await asyncio.to_thread(kill, private)
+    finally:
+        killed.set()
     outcomes = await asyncio.gather(*buyers, return_exceptions=True)
     # Who was not on the way when it died may have been served by the next one, and has noticed nothing.
     assert {type(outcome) for outcome in outcomes} <= {UnknownOutcomeError, type(None)}
