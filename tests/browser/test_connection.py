@@ -43,6 +43,7 @@ async def test_a_cut_connection_recovers_and_shows_what_was_missed(windows: Wind
     async with Cable(stage.server.port) as cable:
         page = await windows.viewer(url=cable.url)
         await sees_stock(page, mugs, 10, 0, 0)
+        await page.wait_for_load_state("networkidle")  # a picture that breaks off is not what this is about
         wire = Wire(page)
         await page.context.set_offline(True)
         cable.cut()
@@ -71,6 +72,7 @@ async def test_what_was_pressed_before_a_break_happens_once(windows: Windows, st
         page = await windows.viewer(url=cable.url)
         take = card(page, drop).locator(".take")
         await expect(take).to_contain_text("Take it")
+        await page.wait_for_load_state("networkidle")
         cable.lose_answers()
         await take.tap()
         await stage.until_stock(drop, (9, 1, 0))
