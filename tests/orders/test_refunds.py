@@ -244,9 +244,12 @@ async def test_workers_at_once(
     assert not await house.refunds.refund(one.order, "rf_x_1", "hanna", restock=True)
     await house.ledger.write(_take_back_leases)
     if careless:
+        all_have_found_it = asyncio.Barrier(4)
 
         async def taken(refund: str, _now: int, _until: int) -> Refund | None:
-            return await house.ledger.read(lambda connection: refund_book._found(connection, refund))
+            found = await house.ledger.read(lambda connection: refund_book._found(connection, refund))
+            await all_have_found_it.wait()
+            return found
 
         monkeypatch.setattr(house.refunds._book, "claim", taken)
     await asyncio.gather(*(house.refunds.resume("rf_x_1") for _ in range(4)))
