@@ -11,23 +11,7 @@
 --- @include "desk_open"
 --- @include "desk_sell"
 --- @include "hold_tell"
-local show_key = KEYS[1]  -- hash  status, epoch, frozen
-local drops_key = KEYS[2]  -- hash  drop -> terms
-local numbers_key = KEYS[3]  -- hash  number -> drop
-local stock_key = KEYS[4]  -- hash  drop -> numbers
-local holds_key = KEYS[5]  -- hash  reservation -> hold
-local mine_key = KEYS[6]  -- hash  viewer -> reservations
-local expiry_key = KEYS[7]  -- zset  reservations by the time they lapse
-local due_key = KEYS[8]  -- zset  planned moves by time
-local waitlist_key = KEYS[9]  -- zset  places in all queues
-local waiting_key = KEYS[10]  -- hash  place -> who wants what
-local viewers_key = KEYS[11]  -- hash  viewer here now
-local addresses_key = KEYS[12]  -- hash  drop and address -> units
-local seeds_key = KEYS[13]  -- hash  drop -> its secret seed
-local awards_key = KEYS[14]  -- stream  the award log
-local figures_key = KEYS[15]  -- hash  unmet_demand
-local log_key = KEYS[16]  -- stream  the show's events
-local live_key = KEYS[17]  -- channel  events and live numbers
+--- @keys "desk_keys"
 local drop = ARGV[1]  -- string  which drop
 local epoch = ARGV[2]  -- string  of the freeze
 local revision = tonumber(ARGV[3])  -- integer  of the numbers that the caller counted, -1: the drop is lost
@@ -37,12 +21,7 @@ local state = redis.call('HMGET', show_key, 'epoch', 'frozen')
 if not state[2] or state[1] ~= epoch then
   return answer('not-frozen')
 end
-local desk = desk_open({
-  show = show_key, drops = drops_key, numbers = numbers_key, stock = stock_key, holds = holds_key, mine = mine_key,
-  expiry = expiry_key, due = due_key, waitlist = waitlist_key, waiting = waiting_key, viewers = viewers_key,
-  addresses = addresses_key, seeds = seeds_key, awards = awards_key, figures = figures_key, log = log_key,
-  live = live_key,
-})
+local desk = desk_open(desk_keys)
 local known = desk_drop(desk, drop)
 if (known and known.stock.revision or -1) ~= revision then
   return answer('changed')

@@ -8,32 +8,13 @@
 --- @include "desk_open"
 --- @include "desk_restock"
 --- @include "drop_view"
-local show_key = KEYS[1]  -- hash  status, offset
-local drops_key = KEYS[2]  -- hash  drop -> terms
-local numbers_key = KEYS[3]  -- hash  number -> drop
-local stock_key = KEYS[4]  -- hash  drop -> numbers
-local holds_key = KEYS[5]  -- hash  reservation -> hold
-local mine_key = KEYS[6]  -- hash  viewer -> reservations
-local expiry_key = KEYS[7]  -- zset  reservations by the time they lapse
-local due_key = KEYS[8]  -- zset  planned moves by time
-local waitlist_key = KEYS[9]  -- zset  places in all queues
-local waiting_key = KEYS[10]  -- hash  place -> who wants what
-local viewers_key = KEYS[11]  -- hash  viewer here now
-local addresses_key = KEYS[12]  -- hash  drop and address -> units
-local awards_key = KEYS[13]  -- stream  the award log
-local figures_key = KEYS[14]  -- hash  unmet_demand
-local log_key = KEYS[15]  -- stream  the show's events
-local live_key = KEYS[16]  -- channel  events and live numbers
+--- @keys "desk_keys"
 local drop = ARGV[1]  -- string  which drop
 local by = ARGV[2]  -- string  host | clock
 local operation = ARGV[3]  -- string  the caller's own id of this release, empty: none
 local skip = tonumber(ARGV[4])  -- integer  1 where the queue passes over who is not here, else 0
 
-local desk = desk_open({
-  show = show_key, drops = drops_key, numbers = numbers_key, stock = stock_key, holds = holds_key, mine = mine_key,
-  expiry = expiry_key, due = due_key, waitlist = waitlist_key, waiting = waiting_key, viewers = viewers_key,
-  addresses = addresses_key, awards = awards_key, figures = figures_key, log = log_key, live = live_key,
-}, skip == 1)
+local desk = desk_open(desk_keys, skip == 1)
 local known = desk_drop(desk, drop)
 if not known then
   return answer('not-found')

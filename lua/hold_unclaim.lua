@@ -11,25 +11,10 @@
 --- @include "desk_open"
 --- @include "hold_tell"
 --- @include "lapse_log"
-local show_key = KEYS[1]  -- hash  status, offset
-local drops_key = KEYS[2]  -- hash  drop -> terms
-local numbers_key = KEYS[3]  -- hash  number -> drop
-local stock_key = KEYS[4]  -- hash  drop -> numbers
-local holds_key = KEYS[5]  -- hash  reservation -> hold
-local mine_key = KEYS[6]  -- hash  viewer -> reservations
-local expiry_key = KEYS[7]  -- zset  reservations by the time they lapse
-local due_key = KEYS[8]  -- zset  planned moves by time
-local waitlist_key = KEYS[9]  -- zset  places in all queues
-local waiting_key = KEYS[10]  -- hash  place -> who wants what
-local viewers_key = KEYS[11]  -- hash  viewer here now
-local addresses_key = KEYS[12]  -- hash  drop and address -> units
-local awards_key = KEYS[13]  -- stream  the award log
-local figures_key = KEYS[14]  -- hash  unmet_demand
-local log_key = KEYS[15]  -- stream  the show's events
-local live_key = KEYS[16]  -- channel  events and live numbers
-local orders_key = KEYS[17]  -- hash  order -> unfinished checkout
-local pending_key = KEYS[18]  -- zset  order by the end of its lease
-local lapsed_key = KEYS[19]  -- stream  what lapsed and the ledger does not have yet
+--- @keys "desk_keys"
+local orders_key = KEYS[19]  -- hash  order -> unfinished checkout
+local pending_key = KEYS[20]  -- zset  order by the end of its lease
+local lapsed_key = KEYS[21]  -- stream  what lapsed and the ledger does not have yet
 local order = ARGV[1]  -- string  the order that will not be
 local skip = tonumber(ARGV[2])  -- integer  1 where the queue passes over who is not here, else 0
 local view = cmsgpack.unpack(ARGV[3])  -- map  the order as the contract shows it; empty where nobody heard of it
@@ -44,11 +29,7 @@ if record.step == 'undone' then
 elseif record.step ~= 'claimed' and record.step ~= 'undoing' then
   return answer('elsewhere', { step = record.step })
 end
-local desk = desk_open({
-  show = show_key, drops = drops_key, numbers = numbers_key, stock = stock_key, holds = holds_key, mine = mine_key,
-  expiry = expiry_key, due = due_key, waitlist = waitlist_key, waiting = waiting_key, viewers = viewers_key,
-  addresses = addresses_key, awards = awards_key, figures = figures_key, log = log_key, live = live_key,
-}, skip == 1)
+local desk = desk_open(desk_keys, skip == 1)
 if desk.status == 'frozen' then
   return answer('frozen', { step = record.step })
 end

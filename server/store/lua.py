@@ -13,6 +13,9 @@ A script file opens with its purpose, what it returns and which events it writes
 
 Those very lines are read, so the header cannot drift and nobody counts positions. `includes/<name>.lua` holds
 one `local function <name>` and may include others. A comment of a KEYS slot opens with the key's type.
+
+Scripts that share their first keys name the file that binds them, `--- @keys "desk_keys"`: it binds KEYS alone, from
+the first on, and ends with a table of them under its own name. What a script binds beside them goes on from there.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ _SLOT = re.compile(
     r"(?:\s+--\s*(?P<comment>\S.*))?\s*"
 )
 _INCLUDE = re.compile(r'--- @include "(?P<name>[a-z][a-z0-9_]*)"\s*')
+_KEYS = re.compile(r'--- @keys "(?P<name>[a-z][a-z0-9_]*)"\s*')
+_TABLE = re.compile(r"\nlocal (?P<name>\w+) = \{\n[^{}]*\}\s*\Z")
 _FUNCTION = re.compile(r"^local function (?P<name>\w+)\(", re.MULTILINE)
 _COMMENT = re.compile(r"--.*")
 _SLOT_TABLE = re.compile(r"\b(?:KEYS|ARGV)\b")
@@ -86,7 +91,7 @@ def load(folder: Path) -> dict[str, Script]:
 def _script(path: Path) -> Script:
     lines = _read(path, SCRIPT_LINES)
     sections = _sections(path, lines)
-    key_slots, arg_slots = _slots(path, lines)
+    key_slots, arg_slots = _slots(path, _placed(path, lines))
     source = "\n".join(_expand(path, lines, chain=(), done=set())) + "\n"
     return Script(
         name=path.stem,
@@ -125,21 +130,52 @@ def _sections(path: Path, lines: list[str]) -> dict[str, str]:
     return found
 
 
-def _slots(path: Path, lines: list[str]) -> tuple[list[Slot], list[Slot]]:
+def _placed(path: Path, lines: list[str]) -> list[tuple[str, str]]:
+    """Return each line behind where it stands, and for shared keys the lines of the file that is named."""
+    placed: list[tuple[str, str]] = []
+    for number, line in enumerate(lines, start=1):
+        match = _KEYS.fullmatch(line)
+        if match:
+            shared = _shared_keys(path, match["name"])
+            where = f"includes/{match['name']}.lua"
+            placed += [(f"{where}:{at}", text) for at, text in enumerate(shared, start=1)]
+        else:
+            placed.append((f"{path.name}:{number}", line))
+    return placed
+
+
+def _shared_keys(path: Path, name: str) -> list[str]:
+    """Return the lines of a file of keys."""
+    target = path.parent / "includes" / f"{name}.lua"
+    if not target.is_file():
+        raise ScriptError(f"{path.name} takes the keys of {name}, but there is no includes/{name}.lua")
+    lines = _read(target, INCLUDE_LINES)
+    text = "\n".join(lines)
+    table = _TABLE.search(text)
+    if not table or table["name"] != name:
+        raise ScriptError(f"includes/{name}.lua must end with a table of its keys, 'local {name} = {{'")
+    for line in text[: table.start()].splitlines():
+        match = _SLOT.fullmatch(line)
+        if not line.startswith("--") and not (match and match["table"] == "KEYS"):
+            raise ScriptError(f"includes/{name}.lua may bind KEYS and no more: {line}")
+    return lines
+
+
+def _slots(path: Path, placed: list[tuple[str, str]]) -> tuple[list[Slot], list[Slot]]:
     """Return the KEYS and the ARGV slots in order of their numbers; nothing else may touch either table."""
     bound: dict[str, dict[int, Slot]] = {"KEYS": {}, "ARGV": {}}
     names: set[str] = set()
-    for number, line in enumerate(lines, start=1):
+    for where, line in placed:
         if not _touches_slots(line):
             continue
         match = _SLOT.fullmatch(line)
         if not match or not _balanced(match):
-            raise ScriptError(f"{path.name}:{number} uses KEYS or ARGV but binds no slot: {line}")
+            raise ScriptError(f"{where} uses KEYS or ARGV but binds no slot: {line}")
         name, table, index = match["name"], match["table"], int(match["index"])
         if not match["comment"]:
-            raise ScriptError(f"{path.name}:{number} binds {name} without a comment on type and meaning")
+            raise ScriptError(f"{where} binds {name} without a comment on type and meaning")
         if index in bound[table] or name in names:
-            raise ScriptError(f"{path.name}:{number} binds {table}[{index}] or {name} a second time")
+            raise ScriptError(f"{where} binds {table}[{index}] or {name} a second time")
         names.add(name)
         bound[table][index] = Slot(
             name, match["comment"].strip(), packed=match["wrapper"] == "cmsgpack.unpack"
@@ -178,10 +214,15 @@ def _expand(path: Path, lines: list[str], chain: tuple[str, ...], done: set[str]
     out: list[str] = []
     for number, line in enumerate(lines, start=1):
         match = _INCLUDE.fullmatch(line)
+        keys = None if chain else _KEYS.fullmatch(line)
         if match:
             out += _include(path, match["name"], chain, done)
+        elif keys:
+            out += _shared_keys(path, keys["name"])
         elif "@include" in line:
             raise ScriptError(f'{path.name}:{number} must be --- @include "name" from the first column')
+        elif "@keys" in line:
+            raise ScriptError(f'{path.name}:{number} must be --- @keys "name", in a script')
         else:
             out.append(line)
     return out

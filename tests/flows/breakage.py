@@ -131,8 +131,8 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
     ),
     "a payment serves who is not here": (
         "hold_finalize.lua",
-        "log = log_key, live = live_key,\n})",
-        "log = log_key, live = live_key,\n}, false)",
+        "desk_open(desk_keys)",
+        "desk_open(desk_keys, false)",
         "absent",
     ),
     "repeats are refused by the gate": (

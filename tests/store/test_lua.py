@@ -149,6 +149,74 @@ def test_broken_includes_are_refused(tmp_path: Path, includes: dict[str, str], c
         load(write(tmp_path, {"a": '--- @include "one"\n'}, includes))
 
 
+SHARED = """-- What all of them need.
+local show_key = KEYS[1]  -- hash  the show
+local stock_key = KEYS[2]  -- hash  drop -> numbers
+local both = {
+  show = show_key, stock = stock_key,
+}
+"""
+
+
+def test_keys_are_shared(tmp_path: Path) -> None:
+    """A script has the keys of the file that it names, then its own; that file stands in the place of its name."""
+    body = '--- @keys "both"\nlocal log_key = KEYS[3]  -- stream  the log\nreturn both.show .. log_key\n'
+    script = load(write(tmp_path, {"a": body}, {"both": SHARED}))["a"]
+    assert script.keys == ("show", "stock", "log")
+    assert script.source == HEADER + SHARED + body.partition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("shared", "body", "complaint"),
+    [
+        (None, "", r"a.lua takes the keys of both, but there is no includes/both.lua"),
+        (
+            SHARED.replace("local both", "local other"),
+            "",
+            r"both.lua must end with a table of its keys, 'local both",
+        ),
+        (SHARED + "return 1\n", "", r"includes/both.lua must end with a table of its keys"),
+        (
+            SHARED.replace("local stock_key", "print()\nlocal stock_key"),
+            "",
+            r"both.lua may bind KEYS and no more: pr",
+        ),
+        (SHARED.replace("KEYS[2]", "ARGV[1]"), "", r"includes/both.lua may bind KEYS and no more"),
+        (
+            SHARED.replace("  -- hash  the show", ""),
+            "",
+            r"includes/both.lua:2 binds show_key without a comment",
+        ),
+        (
+            SHARED,
+            "local log_key = KEYS[2]  -- stream  the log\n",
+            r"a.lua:5 binds KEYS\[2\] or log_key a second time",
+        ),
+        (
+            SHARED,
+            "local show_key = KEYS[3]  -- hash  again\n",
+            r"a.lua:5 binds KEYS\[3\] or show_key a second time",
+        ),
+        (SHARED, "local log_key = KEYS[4]  -- stream  the log\n", r"binds 3 slots of KEYS but not KEYS\[3\]"),
+        (SHARED, '--- @keys "both"\n', r"includes/both.lua:2 binds KEYS\[1\] or show_key a second time"),
+        (SHARED, "--- @keys both\n", r'a.lua:5 must be --- @keys "name", in a script'),
+    ],
+)
+def test_broken_shared_keys_are_refused(
+    tmp_path: Path, shared: str | None, body: str, complaint: str
+) -> None:
+    """A file of keys that is missing, misnamed or does more, and keys that do not fit it, are refused by name."""
+    with pytest.raises(ScriptError, match=complaint):
+        load(write(tmp_path, {"a": '--- @keys "both"\n' + body}, {"both": shared} if shared else {}))
+
+
+def test_only_a_script_takes_shared_keys(tmp_path: Path) -> None:
+    """An include is given what it needs; it names no keys."""
+    includes = {"one": function("one", '--- @keys "both"\n'), "both": SHARED}
+    with pytest.raises(ScriptError, match=r'one.lua:\d must be --- @keys "name", in a script'):
+        load(write(tmp_path, {"a": '--- @include "one"\n'}, includes))
+
+
 def test_a_script_is_short(tmp_path: Path) -> None:
     """A script of 120 lines loads, one of 121 does not."""
     load(write(tmp_path, {"a": "\n" * (SCRIPT_LINES - 3)}))
