@@ -19,7 +19,7 @@ import httpx
 
 from server.auth import EVERY_SHOW, Role, Tokens
 from server.catalog.readers import SAMPLE_CURRENCY, SAMPLE_FEED
-from server.store.embedded import LEASH
+from server.store.leash import leashed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -99,11 +99,10 @@ def running(
 
     It goes down with this process, whatever ends that (on Linux).
     """
-    leashed = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *command]
     sys.stdout.flush()
     with log.open("ab") if log is not None else nullcontext() as output:
         process = subprocess.Popen(
-            leashed,
+            leashed(command),
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -6,7 +6,7 @@ local idempotency_key = KEYS[1]  -- hash  fingerprint, run, status, body
 local fingerprint = ARGV[1]  -- string  digest of the request's body
 local run = ARGV[2]  -- string  the run that has ended
 local status = ARGV[3]  -- string  HTTP status, 0: free the key
-local body = ARGV[4]  -- string  the answer's body
+local body = ARGV[4]  -- string  the answer's body, sealed
 local keep_ms = tonumber(ARGV[5])  -- integer  how long the answer is replayed
 
 local holder = redis.call('HGET', idempotency_key, 'run')

@@ -122,6 +122,7 @@ class House:
     tokens: Tokens
     receipts: Receipts
     contacts: Seal
+    idempotency: Idempotency
     sender: Sender
     webhooks: Webhooks
 
@@ -227,6 +228,7 @@ def build(settings: Settings) -> House:
         tokens=Tokens(settings.secret_key(), settings.issuer),
         receipts=Receipts(settings.secret_key(), settings.issuer),
         contacts=Seal(settings.secret_key(), "livedrop contact 1"),
+        idempotency=Idempotency(scripts, Seal(settings.secret_key(), "livedrop answer 1")),
         sender=sender,
         webhooks=Webhooks(
             ledger, Seal(settings.secret_key(), "livedrop webhook 1"), sender, RedisClock(client)
@@ -318,7 +320,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         refunds=house.refunds,
         orders=house.orders,
         methods=house.methods,
-        idempotency=Idempotency(house.scripts),
+        idempotency=house.idempotency,
         webhooks=house.webhooks,
         ledger=house.ledger,
         ready=ready,

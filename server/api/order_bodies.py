@@ -58,14 +58,13 @@ class Refund(Shape):
 
 
 class OrderChange(Shape):
-    """A state that an order took: `by` a subject or the checkout, which its buyer sees as `host` and `checkout`."""
+    """A state that an order took: `by` a subject, which its buyer sees as `host`, or by `checkout` or `rebuild`."""
 
     status: Literal["confirming", "paid", "fulfilled", "cancelled", "refunded", "partially_refunded"]
     by: str
     at: UnixMs
-    details: dict[str, str | int] | UnsetType = (
-        UNSET  # a refund's id and amount, a shipment's carrier and number
-    )
+    # A refund's id and amount, a shipment's carrier and number, how many units are missing, why it was cancelled.
+    details: dict[str, str | int] | UnsetType = UNSET
 
 
 class Fulfilment(Shape):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from server.store.answers import Answer
     from server.store.scripts import Scripts
 
+MOVED = frozenset({"captured", "refunded"})  # what a payment is in the ledger once its money has moved
 LEASE_MS = 15_000  # longer than a provider call: nobody resumes an order that is being worked on
 
 
@@ -168,7 +169,10 @@ class Acts:
 
     async def _capture(self, order: Order) -> Heard:
         call = self._provider(order).capture(order.charge, order.record["reference"])
-        return await _unless_refused(call)
+        heard = await _unless_refused(call)
+        if heard is Heard.REFUSED and (await self._view(order))[0]["payment"]["status"] in MOVED:
+            return Heard.DONE  # it moved before, and has been given back since
+        return heard
 
     async def _void(self, order: Order) -> Heard:
         call = self._provider(order).void(order.charge, order.record["reference"])
@@ -246,7 +250,7 @@ class Acts:
             await self._orders.uncaptured(order.id, order.now)
         else:
             short = order.record["reason"] == Reason.LOST
-            await self._orders.cancel_unpaid(order.show, order.record, shortfall=short)
+            await self._orders.cancel_unpaid(order.show, order.record, order.now, shortfall=short)
         return Heard.DONE
 
     async def _view(self, order: Order) -> tuple[View, str]:

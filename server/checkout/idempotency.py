@@ -2,7 +2,8 @@
 
 Source: IETF draft-ietf-httpapi-idempotency-key-header-07. Scope is caller, method and path. A run that never
 answered (its process died) frees its key after `RUNNING_MS`; what it did meanwhile is found again because every
-operation id is derived from the same key.
+operation id is derived from the same key. An answer may hold a secret or an address, so it is kept sealed for its
+request: who reads the store reads none.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from server.errors import Code, Problem
+from server.errors import Code, Problem, unavailable
 from server.ids import fingerprint, secret
+from server.seal import SealError
 from server.store.answers import ask
 
 if TYPE_CHECKING:
+    from server.seal import Seal
     from server.store.scripts import Scripts
 
 RUNNING_MS = (
@@ -44,11 +47,15 @@ class Run:
 class Idempotency:
     """The keeper of keys."""
 
-    def __init__(self, scripts: Scripts) -> None:
+    def __init__(self, scripts: Scripts, seal: Seal) -> None:
         self._scripts = scripts
+        self._seal = seal
 
     async def begin(self, caller: str, method: str, path: str, operation: str, body: bytes) -> Run | Stored:
-        """Return the right to run, or the stored answer; raise `in-progress` or `idempotency-mismatch`."""
+        """Return the right to run, or the stored answer; raise `in-progress` or `idempotency-mismatch`.
+
+        Raises `unavailable` where the answer was kept under another secret of the server's: it ran, it must not again.
+        """
         if not 0 < len(operation) <= MAX_KEY_LENGTH:
             raise Problem(
                 Code.INVALID_MESSAGE,
@@ -68,7 +75,7 @@ class Idempotency:
             case "new":
                 return run
             case "stored":
-                return Stored(answer["status"], answer["body"].encode())
+                return Stored(answer["status"], self._opened(answer["body"], run))
             case "running":
                 raise Problem(
                     Code.IN_PROGRESS,
@@ -92,6 +99,12 @@ class Idempotency:
             fingerprint=run.fingerprint,
             run=run.name,
             status=str(status),
-            body=body,
+            body=self._seal.seal(body, run.request),
             keep_ms=KEPT_MS,
         )
+
+    def _opened(self, body: str, run: Run) -> bytes:
+        try:
+            return self._seal.open(body, run.request)
+        except SealError as error:
+            raise unavailable("the answer to this Idempotency-Key was kept under another secret") from error

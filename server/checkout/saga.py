@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 RESUME_LIMIT = 20  # orders that a worker takes at a time
 FRESH_MS = 1000  # how long a buyer who asks again is told what the provider said the last time
-PENDING = frozenset({Step.CLAIMED, Step.ACTING})  # steps in which the provider has not said yes
+# Steps in which the provider has said yes and the money can still move.
+RESERVED = frozenset({Step.AUTHORIZED, Step.FINALIZED, Step.COMMITTED})
 
 log = structlog.get_logger(__name__)
 
@@ -166,7 +167,8 @@ class Checkout:
         """Go on with an order whose payment may have moved: ask the provider, and walk from the recorded step.
 
         Nothing happens where somebody works on it, where it has come to its end, or where there is no such order; nor
-        where its buyer has to act and the provider was asked within the last `fresh_ms`. What it raises is a bug.
+        where its buyer has to act and the provider was asked within the last `fresh_ms`. Raises `unavailable` where the
+        store cannot say.
         """
         show = ids.show_of(order, "or")
         if show is None:
@@ -285,7 +287,7 @@ def unsettled(show: str, record: Record) -> View:
         "currency": record["currency"],
         "payment": {
             "provider": record["details"]["provider"],
-            "status": "pending" if step in PENDING else "authorized",
+            "status": "authorized" if step in RESERVED else "pending",
         },
         "created_at": record["created_at"],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +11,9 @@ import typer
 from rich.console import Console
 
 from server.cli.keeper import StoreKeeper
-from server.ledger.migrate import is_current, is_empty, migrate
+from server.clock import now_ms
+from server.ledger.engines import FILE_NAME
+from server.ledger.migrate import is_current, is_empty, is_newer, migrate
 from server.payments.bank.private import PrivateSandbox
 from server.settings import Settings, SettingsError
 from server.store.embedded import Embedded, EmbeddedError
@@ -62,9 +65,9 @@ def home(settings: Settings) -> Iterator[Settings]:
 
 
 @contextmanager
-def prepared(settings: Settings) -> Iterator[Settings]:
+def prepared(settings: Settings, *, upgrade: bool = False) -> Iterator[Settings]:
     """Give settings with which work can begin: the ledger has its tables, store and sandbox answer."""
-    prepare_ledger(settings)
+    prepare_ledger(settings, upgrade=upgrade)
     with home(settings) as ready, sandboxed(ready) as able:
         yield able
 
@@ -88,12 +91,34 @@ def sandboxed(settings: Settings) -> Iterator[Settings]:
         private.leave()
 
 
-def prepare_ledger(settings: Settings) -> None:
-    """Make the tables in an empty database; end the command where an older one has to be migrated first."""
+def prepare_ledger(settings: Settings, *, upgrade: bool = False) -> None:
+    """Make the tables in an empty database; end the command where an older one has to be migrated first.
+
+    With `upgrade`, an older SQLite ledger in the data folder is migrated here, and kept beside it as it was.
+    """
     address = ledger_address(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
     if is_current(address):
         return
-    if not is_empty(address):
+    refuse_newer(address)
+    if is_empty(address):
+        migrate(address)
+    elif upgrade and not settings.database_url:
+        copy = settings.data / f"{FILE_NAME}.{datetime.fromtimestamp(now_ms() / 1000, UTC):%Y%m%dT%H%M%SZ}"
+        if migrate(address, copy=copy):
+            errors.print(
+                f"The ledger was of an older version and is up to date now. As it was, it is kept in {copy}",
+                highlight=False,
+                soft_wrap=True,
+            )
+    else:
         raise fail("The ledger has the tables of another version. Back it up, then run: livedrop migrate")
-    migrate(address)
+
+
+def refuse_newer(address: str | Path) -> None:
+    """End the command where the ledger has the tables of a newer version: there is no way back."""
+    if is_newer(address):
+        raise fail(
+            "The ledger has the tables of a newer version, which this one cannot use. Start that version, or set "
+            "LIVEDROP_DATA or DATABASE_URL to another ledger."
+        )

@@ -12,7 +12,15 @@ from rich.table import Table
 from server import __version__
 from server.auth import EVERY_SHOW, MAX_TTL_SECONDS, Role, Tokens, is_subject
 from server.cli import books, catalog, demo, rebuild, sandbox, serve, verify
-from server.cli.home import console, fail, ledger_address, load_settings, prepare_ledger, prepared
+from server.cli.home import (
+    console,
+    fail,
+    ledger_address,
+    load_settings,
+    prepare_ledger,
+    prepared,
+    refuse_newer,
+)
 from server.cli.running import leaving_quietly
 from server.ledger.migrate import migrate as apply_migrations
 from server.receipts import Receipts
@@ -89,7 +97,7 @@ def demo_command(
 ) -> None:
     """Serve a demo show with a drop from the sample feed, and print the links to its pages."""
     settings = _where(load_settings(), None, port)
-    with leaving_quietly(), prepared(settings) as ready:
+    with leaving_quietly(), prepared(settings, upgrade=True) as ready:
         demo.run(ready, audience, as_json=json)
 
 
@@ -143,6 +151,7 @@ def migrate() -> None:
     """Bring the ledger's tables up to this version."""
     settings = load_settings()
     settings.data.mkdir(parents=True, exist_ok=True)
+    refuse_newer(ledger_address(settings))
     applied = apply_migrations(ledger_address(settings))
     console.print(f"Applied {len(applied)}: {', '.join(applied)}" if applied else "The ledger is up to date.")
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from server.inventory.chain import Chain
     from server.inventory.records import DropBooks, Hold, Records
 
-# Awards are numbered on from the next multiple of this: how many were lost is not known, and no number is given twice.
+# Awards are numbered on from a multiple of this that was never reached: how many were lost is not known, and no number
+# is given twice. Which one comes from the last offset of the show's log that anybody has seen: it only ever grows.
 LIFE = 1_000_000
 LOST = -1  # stands for the revision of a drop that the store has lost
 
@@ -110,17 +111,20 @@ def survivors(records: Records | None) -> dict[str, Survivor]:
     return {survivor.books.drop: survivor for survivor in found.values()}
 
 
-def plan(
+def plan(  # noqa: PLR0913  what three books say of one drop
     drop: str,
     survivor: Survivor | None,
     sales: Collection[Sale],
     unfinished: Collection[str],
     offered: tuple[int, dict[str, Any]] | None,
+    *,
+    offset: int,
 ) -> Plan:
     """Return what a drop is to be.
 
     `sales` are the ledger's of this drop, oldest first; `unfinished` the orders that are sold and on their way into it;
-    `offered` its quantity and terms by the ledger, where these are to count: they must, where the store has lost it.
+    `offered` its quantity and terms by the ledger, where these are to count: they must, where the store has lost it;
+    `offset` is the last one of the show's log that the ledger has seen.
     """
     if offered is not None:
         made = Plan(drop, survivor.books.revision if survivor else LOST, offered[0], terms=offered[1])
@@ -138,7 +142,7 @@ def plan(
             if hold.order not in unfinished:
                 made.strays.append(own)
     _fit(made, {own: hold for own, hold in holds.items() if own not in known})
-    made.first = _first(made, survivor)
+    made.first = _first(made, survivor, offset)
     made.short = _short(made.sold - made.quantity, sales)
     return made
 
@@ -166,12 +170,13 @@ def _fit(made: Plan, holds: dict[str, Hold]) -> None:
             made.lapsed.append(own)
 
 
-def _first(made: Plan, survivor: Survivor | None) -> int:
+def _first(made: Plan, survivor: Survivor | None, offset: int) -> int:
     """Return the number of the next award: in a new million, unless nothing was awarded since the last rebuild."""
     newest, rebuilt = (survivor.chain.newest, survivor.chain.rebuilt) if survivor else (0, False)
     restored = any(survivor is None or sale.own not in survivor.holds for sale in made.sales)
     opened = newest > 0 or (made.terms or {}).get("opened_at")
-    return (newest // LIFE + 1) * LIFE + 1 if restored or (opened and not rebuilt) else 0
+    life = max(newest // LIFE, offset) + 1
+    return life * LIFE + 1 if restored or (opened and not rebuilt) else 0
 
 
 def _short(missing: int, sales: Iterable[Sale]) -> dict[str, int]:

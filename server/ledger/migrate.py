@@ -8,10 +8,11 @@ To add one: change `tables.py`, run `python -m server.ledger.migrate "what it do
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 import sys
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,46 +37,37 @@ ADVISORY_LOCK = 0x6C64_6D69_6772  # "ldmigr": the number that PostgreSQL knows t
 _one_at_a_time = threading.Lock()
 
 
-def migrate(url_or_path: str | Path) -> list[str]:
+def migrate(url_or_path: str | Path, *, copy: Path | None = None) -> list[str]:
     """Apply what is missing and return the names of the applied migrations, oldest first; empty if none were.
 
     Safe to call from several processes at once: one works, the others wait and find nothing to do. Creates a
-    missing SQLite file. Database errors pass through.
+    missing SQLite file. Where `copy` is given, an older SQLite file is kept there first, as nobody can write into it
+    meanwhile; nothing is copied where nothing was missing. Database errors pass through.
     """
     url = address(url_or_path)
     with _one_at_a_time, _engine(url) as engine, _alone(url), engine.begin() as connection:
         _lock(connection)
-        before = _revision(connection)
+        before, script = _revision(connection), _script()
+        if copy is not None and before not in {None, script.get_current_head()}:
+            _copy(Path(str(url.database)), copy)
         command.upgrade(_config(connection), "head")
-        script = ScriptDirectory(str(MIGRATIONS))
         steps = script.iterate_revisions(_revision(connection) or "base", before or "base")
         return [step.revision for step in steps if step.revision != before][::-1]
 
 
 def is_current(url_or_path: str | Path) -> bool:
     """Whether the database has the newest tables. Changes nothing; a missing SQLite file is not current."""
-    url = address(url_or_path)
-    if is_sqlite(url) and not Path(str(url.database)).exists():
-        return False
-    engine = open_engine(url, connections=1, writes=False)
-    try:
-        with engine.connect() as connection:
-            return _revision(connection) == ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    finally:
-        engine.dispose()
+    return _stored(url_or_path) == _script().get_current_head()
 
 
 def is_empty(url_or_path: str | Path) -> bool:
     """Whether no migration was ever applied there. Changes nothing; a missing SQLite file is empty."""
-    url = address(url_or_path)
-    if is_sqlite(url) and not Path(str(url.database)).exists():
-        return True
-    engine = open_engine(url, connections=1, writes=False)
-    try:
-        with engine.connect() as connection:
-            return _revision(connection) is None
-    finally:
-        engine.dispose()
+    return _stored(url_or_path) is None
+
+
+def is_newer(url_or_path: str | Path) -> bool:
+    """Whether a migration was applied there that this version does not know. Changes nothing."""
+    return _stored(url_or_path) not in {None, *(step.revision for step in _script().walk_revisions())}
 
 
 def revise(message: str, folder: Path = MIGRATIONS) -> Path:
@@ -125,6 +117,30 @@ def _lock(connection: Connection) -> None:
     """Wait for any other migration, on PostgreSQL; SQLite waits at BEGIN. Ends with the transaction."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
+
+
+def _copy(file: Path, copy: Path) -> None:
+    """Copy a SQLite file with what its write-ahead log has; for its owner alone, as it may name buyers."""
+    copy.touch(mode=0o600)
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory(str(MIGRATIONS))
+
+
+def _stored(url_or_path: str | Path) -> str | None:
+    """Return the newest migration of a database, None where it has none."""
+    url = address(url_or_path)
+    if is_sqlite(url) and not Path(str(url.database)).exists():
+        return None
+    engine = open_engine(url, connections=1, writes=False)
+    try:
+        with engine.connect() as connection:
+            return _revision(connection)
+    finally:
+        engine.dispose()
 
 
 def _revision(connection: Connection) -> str | None:

@@ -167,7 +167,7 @@ order_changes = Table(
     Column("order_id", Text, ForeignKey("orders.id"), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),  # from 0, in the order of the changes
     Column("status", Text, nullable=False),  # what the order became
-    Column("by", Text, nullable=False),  # a subject, or `checkout` and `provider`
+    Column("by", Text, nullable=False),  # a subject, or `checkout` and `rebuild`
     Column("at", BigInteger, nullable=False),
     Column("details", Document),  # carrier and tracking number, a refund's id …
 )

@@ -28,16 +28,18 @@ class Orders:
     async def commit(self, show: str, record: Record) -> None:
         """Write an authorized order with its lines; returns once that is on the disk. Repeating changes nothing."""
         await self._ledger.write(
-            lambda connection: writing.insert(connection, show, record, Status.CONFIRMING, "authorized")
+            lambda connection: writing.insert(
+                connection, show, record, Status.CONFIRMING, "authorized", at=record["created_at"]
+            )
         )
 
-    async def cancel_unpaid(self, show: str, record: Record, *, shortfall: bool = False) -> None:
-        """Write an order that came to nothing, without lines: its reservations are free for another one.
+    async def cancel_unpaid(self, show: str, record: Record, at: int, *, shortfall: bool = False) -> None:
+        """Write an order that came to nothing at `at`, without lines: its reservations are free for another one.
 
         `shortfall`: the buyer could have paid and the units were gone by then; the shop is told (`order.shortfall`).
         """
         await self._ledger.write(
-            lambda connection: writing.cancel_unpaid(connection, show, record, shortfall=shortfall)
+            lambda connection: writing.cancel_unpaid(connection, show, record, at, shortfall=shortfall)
         )
 
     async def uncaptured(self, order: str, at: int) -> None:

@@ -54,8 +54,10 @@ class DifferentOrderError(Exception):
     """An order's id was used for two different orders."""
 
 
-def insert(connection: Connection, show: str, record: Record, status: Status, payment_status: str) -> bool:
-    """Write an order with its lines, payment and first change; say whether it was new."""
+def insert(  # noqa: PLR0913  an order is its fields
+    connection: Connection, show: str, record: Record, status: Status, payment_status: str, *, at: int
+) -> bool:
+    """Write an order with its lines, payment and first change, which came at `at`; say whether it was new."""
     details = record["details"]
     order = {
         "id": record["id"],
@@ -67,7 +69,7 @@ def insert(connection: Connection, show: str, record: Record, status: Status, pa
         "contact": details.get("contact"),
         "locale": details.get("locale"),
         "created_at": record["created_at"],
-        "updated_at": record["created_at"],
+        "updated_at": at,
     }
     if not insert_once(connection, orders, order):
         _require_same(connection, record, status)
@@ -95,10 +97,10 @@ def insert(connection: Connection, show: str, record: Record, status: Status, pa
         "status": payment_status,
         "amount": record["total"],
         "currency": record["currency"],
-        "updated_at": record["created_at"],
+        "updated_at": at,
     }
     connection.execute(_PAID_BY, payment)
-    note(connection, record["id"], status, by=CHECKOUT, at=record["created_at"])
+    note(connection, record["id"], status, by=CHECKOUT, at=at)
     return True
 
 
@@ -115,15 +117,15 @@ def _require_same(connection: Connection, record: Record, status: str) -> None:
         )
 
 
-def cancel_unpaid(connection: Connection, show: str, record: Record, *, shortfall: bool) -> None:
-    """Write an order that came to nothing, without lines: its reservations are free for another one.
+def cancel_unpaid(connection: Connection, show: str, record: Record, at: int, *, shortfall: bool) -> None:
+    """Write an order that came to nothing at `at`, without lines: its reservations are free for another one.
 
     `shortfall`: the buyer's payment was there and the units were not; the shop is told which.
     """
     empty = {**record, "lines": []}
-    if not insert(connection, show, empty, Status.CANCELLED, "voided"):
+    if not insert(connection, show, empty, Status.CANCELLED, "voided", at=at):
         return
-    order, at = record["id"], record["created_at"]
+    order = record["id"]
     view = view_of(connection, order)
     if shortfall:
         short = {"order": {**view, "lines": record["lines"]}}

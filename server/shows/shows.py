@@ -28,13 +28,12 @@ View = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """A show that is halted: under which epoch its log begins anew, and behind which offset.
+    """A show that is halted, and the epoch under which its log begins anew.
 
     `reached` is the offset that its data had come to when it was first frozen.
     """
 
     epoch: str
-    offset: int
     reached: int
     show: View
 
@@ -117,7 +116,7 @@ class Shows:
         view: View = answer["show"]
         with reaching("listing the show"):
             await self._client.zadd(key("shows"), {show: view["created_at"]})
-        return Freeze(epoch, answer["offset"], answer["reached"], view)
+        return Freeze(epoch, answer["reached"], view)
 
     async def frozen(self, show: str) -> bool:
         """Whether a show is halted until its stock is rebuilt."""

@@ -14,24 +14,24 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from server.clock import monotonic
 from server.store import binary
+from server.store.leash import leashed
 from server.store.place import Place, answer, socket_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 START_SECONDS = 20.0  # until the first answer
 LOADING_SECONDS = 60.0  # and from then on while it reads its data
 STOP_SECONDS = 20.0  # to write what is unwritten and go
 ORPHAN_SECONDS = 30.0  # likewise, for a server whose owner died
 POLL_SECONDS = 0.02
-
-LEASH = Path(__file__).with_name("leash.py")
 
 AppendFsync = Literal["everysec", "always"]
 
@@ -105,7 +105,7 @@ class Embedded:
             _await_ready(place, process, url)
         except BaseException:
             if process is not None:
-                _end(process)
+                end(process)
             place.forget()
             os.close(owner_lock)
             raise
@@ -130,7 +130,7 @@ class Embedded:
         """End the server if it is ours, after it has written everything; harmless when repeated."""
         if self._process is None:
             return
-        _end(self._process)
+        end(self._process)
         self._process = None
         self._place.forget()
         os.close(self._owner_lock)
@@ -181,7 +181,7 @@ def _launch(place: Place, url: str, server_lock: int, appendfsync: AppendFsync) 
     place.shorten_log()
     with place.log.open("ab") as log:  # for what it says before it has read its settings
         return subprocess.Popen(
-            [*_leash(), *command],
+            _leashed(command),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -190,11 +190,9 @@ def _launch(place: Place, url: str, server_lock: int, appendfsync: AppendFsync) 
         )
 
 
-def _leash() -> list[str]:
-    """Return what ties a program to our life; only the main thread surely lives as long as we do."""
-    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
-        return []
-    return [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
+def _leashed(command: list[str]) -> list[str]:
+    """Return the command tied to our life; only the main thread surely lives as long as we do."""
+    return leashed(command) if threading.current_thread() is threading.main_thread() else command
 
 
 def _await_ready(place: Place, process: subprocess.Popen[bytes], url: str) -> None:
@@ -213,11 +211,11 @@ def _await_ready(place: Place, process: subprocess.Popen[bytes], url: str) -> No
         time.sleep(POLL_SECONDS)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End our own server: asked first, so that its append-only file is whole; by force if it does not go."""
+def end(process: subprocess.Popen[bytes], seconds: float = STOP_SECONDS) -> None:
+    """End a server of our own: asked first, so that its files are whole; by force if it does not go in time."""
     process.terminate()
     try:
-        process.wait(STOP_SECONDS)
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -25,6 +25,13 @@ def leash(parent: int) -> bool:
     return os.getppid() == parent  # else it died before we asked, and nobody would ever tell us
 
 
+def leashed(command: list[str]) -> list[str]:
+    """Return the command that runs so, bound to the thread that starts it; elsewhere than on Linux the bare one."""
+    if not sys.platform.startswith("linux"):
+        return command
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
+
+
 def main(parent: int, program: str, *arguments: str) -> None:
     """Become the program, bound to the life of `parent`; return at once if that is gone already."""
     if leash(parent):

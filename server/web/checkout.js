@@ -4,7 +4,7 @@
  */
 
 import { byId, make, setText, webAddress } from "./dom.js";
-import { countdown, nameOf, ORDER_WORDS, sentence } from "./words.js";
+import { countdown, nameOf, ORDER_HEADINGS, ORDER_WORDS, sentence } from "./words.js";
 
 const OK_CARD = { method: "card", token: "tok_ok" };
 const DECLINED_CARD = { method: "card", token: "tok_declined" };
@@ -188,11 +188,7 @@ export class CheckoutSheet {
 
   #paintOrder() {
     const order = this.#state.orders.get(this.#order.id) ?? this.#order;
-    const settled = !UNSETTLED.has(order.status);
-    setText(
-      byId("order-title"),
-      order.status === "cancelled" ? "This order was cancelled" : settled ? "Thank you!" : "Nearly there",
-    );
+    setText(byId("order-title"), ORDER_HEADINGS[order.status] ?? "Thank you!");
     setText(byId("order-status"), ORDER_WORDS[order.status] ?? order.status);
     setText(byId("order-id"), order.id);
     byId("order").dataset.status = order.status;

@@ -64,6 +64,15 @@ export const ORDER_WORDS = {
   partially_refunded: "Partly refunded",
 };
 
+/** @type {Record<string, string>} what an order's sheet is headed with, by the order's status */
+export const ORDER_HEADINGS = {
+  confirming: "Nearly there",
+  requires_action: "Nearly there",
+  cancelled: "This order was cancelled",
+  refunded: "This order was refunded",
+  partially_refunded: "Part of this order was refunded",
+};
+
 /** @type {Record<string, string>} a show's status in words */
 export const SHOW_WORDS = { scheduled: "Not started", live: "Live", paused: "Paused", ended: "Ended" };
 

@@ -268,7 +268,9 @@ def _unspread(now: int) -> Any:
 
 def _enabled(connection: Connection, hosts: set[str | None]) -> list[Any]:
     theirs = or_(endpoints.c.every_show.is_(True), endpoints.c.owner.in_([host for host in hosts if host]))
-    return list(connection.execute(select(endpoints).where(endpoints.c.status == "enabled", theirs)))
+    query = select(endpoints).where(endpoints.c.status == "enabled", theirs)
+    # Held until their deliveries are written: to one that is removed meanwhile none can be.
+    return list(connection.execute(query.with_for_update(read=True, key_share=True)))
 
 
 def _row(endpoint: str, message: Any, now: int) -> dict[str, Any]:

@@ -105,7 +105,8 @@ class Webhooks:
         """Remove an endpoint with its deliveries and return it as it was."""
 
         def removed(connection: Connection) -> Fields:
-            view = _seen(connection, _own(connection, owner, endpoint))
+            # Locked first: who is giving it messages ends before, and nobody begins to any more.
+            view = _seen(connection, _own(connection, owner, endpoint, lock=True))
             its = webhook_deliveries.c.endpoint_id == endpoint
             connection.execute(delete(webhook_deliveries).where(its))
             connection.execute(delete(webhook_endpoints).where(webhook_endpoints.c.id == endpoint))

@@ -35,7 +35,7 @@ WHOLE_SECONDS = 15.0  # from the name to the answer's status
 DRAIN_SECONDS = 1.0  # for the rest of an answer: whoever sends it slowly has answered all the same
 ANSWER_BYTES = 65_536  # of an answer that are read; nothing of them is kept
 ADDRESSES = 3  # of a name that are tried one after the other, as long as none took the connection
-RESOLVERS = 16  # threads: the system's resolver blocks, and one that hangs must not hold up all
+RESOLVERS = 64  # threads: the system's resolver blocks, and a name that hangs has one of them, not all
 GONE = 410
 REDIRECTION = 3  # the hundreds of such a status
 TIMEOUTS = {
@@ -87,20 +87,31 @@ class Letter:
 
 
 class Resolver:
-    """The system's resolver, in threads of its own."""
+    """The system's resolver, in threads of its own. A name is looked up once at a time, for all who wait for it."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="webhook-resolver")
+        self._under_way: dict[tuple[str, int], asyncio.Future[list[Any]]] = {}
 
     async def __call__(self, host: str, port: int) -> list[Address]:
         """Return a name's addresses in the order to try them in. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _look_up, host, port)
+        name = host, port
+        looking = self._under_way.get(name)
+        if looking is None:
+            loop = asyncio.get_running_loop()
+            looking = self._under_way[name] = loop.run_in_executor(self._threads, _look_up, host, port)
+            looking.add_done_callback(lambda ended: self._ended(name, ended))
+        found = await asyncio.shield(looking)  # who gives up leaves the thread where it is
         return [ip_address(row[4][0]) for row in found]
 
     def close(self) -> None:
         """Let the threads go; one that hangs ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _ended(self, name: tuple[str, int], looking: asyncio.Future[list[Any]]) -> None:
+        del self._under_way[name]
+        if not looking.cancelled():
+            looking.exception()  # looked at here too: whoever asked may have gone
 
 
 def _look_up(host: str, port: int) -> list[Any]:

@@ -117,7 +117,7 @@ def parsed(url: str, reach: Reach) -> Target:
         raise Refused("this cannot be read as a URL") from None
     if parts.scheme != "https" and (parts.scheme != "http" or reach is Reach.PUBLIC):
         raise Refused("a URL that begins with https:// is expected")
-    if not parts.host:
+    if not parts.raw_host:  # `host` is decoded, which fails for some names that do exist
         raise Refused("the URL names no host")
     if parts.userinfo:
         raise Refused("a URL without user name and password is expected")

@@ -140,8 +140,8 @@ class Comparison:
             if not found and row is not None and row["provider"] in money.unasked:
                 continue
             lines += _several(order, found)
-            lines += _captured(order, booked, found, order in working)
-            lines += _left_open(order, row, found, order in working)
+            lines += _captured(order, booked, found, working=order in working)
+            lines += _left_open(order, row, found, working=order in working)
         money.differences += [(show, line) for line in lines]
         money.accounts += _accounts(money, show, booked, theirs)
 
@@ -175,7 +175,7 @@ def _several(order: str, found: list[Payment]) -> Iterable[str]:
         yield f"order {order} has {len(live)} payments: {', '.join(payment.reference for payment in live)}"
 
 
-def _captured(order: str, booked: Booked, found: list[Payment], working: bool) -> Iterable[str]:  # noqa: FBT001
+def _captured(order: str, booked: Booked, found: list[Payment], *, working: bool) -> Iterable[str]:
     """Say where what was taken and given back is not what the ledger has, but for what is under way."""
     took, gave = sum(payment.captured for payment in found), sum(payment.refunded for payment in found)
     if order not in booked.captured:
@@ -196,12 +196,7 @@ def _captured(order: str, booked: Booked, found: list[Payment], working: bool) -
         yield f"order {order}: the ledger has {paid_back} paid back{more}, its provider gave {gave}"
 
 
-def _left_open(
-    order: str,
-    row: View | None,
-    found: list[Payment],
-    working: bool,  # noqa: FBT001
-) -> Iterable[str]:
+def _left_open(order: str, row: View | None, found: list[Payment], *, working: bool) -> Iterable[str]:
     """Say what is reserved, or waits to be paid, and is nobody's business."""
     if working:
         return

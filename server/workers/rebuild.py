@@ -105,13 +105,15 @@ class Rebuild:
         if freeze is None:
             raise unavailable("Another rebuild of this show began at the same moment.")
         log.warning("rebuild.began", show=show, epoch=freeze.epoch, reached=freeze.reached)
-        place = Position(freeze.epoch, freeze.offset)
-        await self._ledger.write(lambda connection: recorded.write_position(connection, show, place))
         report = Report(show, title=freeze.show["title"], epoch=freeze.epoch)
         await self._set_drops(Task(show, known, freeze, report))
         if report.short:
             at = now_ms()
             await self._ledger.write(lambda connection: sold.tell_short(connection, show, report.short, at))
+        # From here on a recorder goes on, with what the log has above all that the ledger knew; not before, when drops
+        # could be older than the ledger's.
+        place = Position(freeze.epoch, known.top)
+        await self._ledger.write(lambda connection: recorded.write_position(connection, show, place))
         await self._thaw(show, report, reopen=reopen)
         log.warning("rebuild.done", show=show, status=report.status, short=len(report.short))
         return report
@@ -161,7 +163,7 @@ class Rebuild:
         newer = row is not None and (survivor is None or row.offset > task.freeze.reached)
         offered = (row.quantity, row.terms) if row and newer else None
         unfinished = {order for order, record in reading.working.items() if record["step"] not in BEHIND}
-        made = plan(drop, survivor, _sales(reading, drop), unfinished, offered)
+        made = plan(drop, survivor, _sales(reading, drop), unfinished, offered, offset=task.known.top)
         if not await self._drops.rebuild(task.show, drop, task.freeze.epoch, made.revision, made.packed):
             return None
         view = await self._drops.find(task.show, drop)

@@ -44,7 +44,7 @@ PAUSE_SECONDS = 1.0
 TOLD = frozenset({"show.started", "show.ended", "drop.opened", "drop.sold_out", "drop.closed"})
 LAPSE_ROUNDS = 20  # readings of what lapsed in a turn: others wait too
 LOST_SECONDS = 10.0  # between two looks for what the ledger has and the store has lost
-LOOKS = 2  # that must find sales lost: units may return while two books are read one after the other
+LOOKS = 2  # that must find sales lost: one unit may be sold and another return while the books are read
 SOLD = 2  # the place of the sold units in a drop's numbers
 
 log = structlog.get_logger(__name__)
@@ -88,29 +88,37 @@ class Recorder:
         return lost
 
     async def look_for_unsold(self, show: str) -> bool:
-        """Freeze a show of which the ledger has more units sold than the store, and say whether that is so.
+        """Freeze a show of which the ledger has more units sold than the store, and say whether that was done.
 
         A unit is sold in the store before the ledger has it, and on sale there after: so its sale was lost, as where a
         replica was promoted without the last writes. The log may well be whole then: sales are no events.
         """
+        top = await stream.top(self._client, show)
+        if top is None or await self._shows.frozen(show):
+            return False
+        before = await self._sold(show)
         for _ in range(LOOKS):
             units = await self._ledger.read(partial(views.units, show=show))
-            rows = (
-                await reads.fields(self._client, key("stock", show=show), "reading what is sold")
-                if units
-                else {}
-            )
-            sold = {drop.decode(): unpacked(row)[SOLD] for drop, row in rows.items()}
-            if all(sold.get(drop, count) >= count for drop, count in units.items()):
+            # What the ledger had at its moment the store had before it or after it: sales add to it, returns take off.
+            after = await self._sold(show)
+            if all(
+                max(before.get(drop, count), after.get(drop, count)) >= count for drop, count in units.items()
+            ):
                 return False
-        if not await self._shows.frozen(show):
-            known = await self._ledger.read(lambda connection: recorded.position(connection, show))
-            await self._shows.freeze(show, least=known.offset if known else 0)
-            metrics.SHOWS_FROZEN.inc()
-            log.error(
-                "recorder.sales_lost", show=show, ledger=units, store=sold, mend=f"livedrop rebuild {show}"
-            )
+            before = after
+        known = await self._ledger.read(lambda connection: recorded.position(connection, show))
+        if await self._shows.freeze(show, least=known.offset if known else 0, seen=top.epoch) is None:
+            return False  # it was rebuilt meanwhile
+        metrics.SHOWS_FROZEN.inc()
+        log.error(
+            "recorder.sales_lost", show=show, ledger=units, store=after, mend=f"livedrop rebuild {show}"
+        )
         return True
+
+    async def _sold(self, show: str) -> dict[str, int]:
+        """Return the sold units of a show's drops, by the store."""
+        rows = await reads.fields(self._client, key("stock", show=show), "reading what is sold")
+        return {drop.decode(): unpacked(row)[SOLD] for drop, row in rows.items()}
 
     async def _guarded(self, show: str) -> None:
         try:

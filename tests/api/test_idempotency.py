@@ -10,6 +10,8 @@ import pytest
 from server import ids
 from server.auth import Role
 from server.protocol.codec import Codec
+from server.store import keys
+from server.store.redis import connect
 from tests.problems import assert_problem
 from tests.waiting import wait_for
 from tests.wire import wire
@@ -165,6 +167,26 @@ async def test_a_minted_token_is_replayed_to_its_minter_only(stage: Stage) -> No
         refused = await stage.call("POST", "/v1/tokens", namesake, key="again", json=body)
         assert refused.status_code == 403
         assert "idempotent-replayed" not in refused.headers
+
+
+async def test_a_kept_answer_cannot_be_read_in_the_store(stage: Stage) -> None:
+    """A webhook's secret and a minted token are replayed, and stand nowhere in what the store keeps of the answers."""
+    caller = stage.server.token(Role.SERVICE, f"shop-{ids.secret(6)}")
+    asked = {
+        "/v1/webhooks": ("secret", {"url": "https://8.8.8.8/hook"}),
+        "/v1/tokens": ("token", {"sub": "guest", "role": "viewer", "shows": ["*"]}),
+    }
+    shown = []
+    for path, (name, body) in asked.items():
+        first, again = [await stage.call("POST", path, caller, key="kept", json=body) for _ in range(2)]
+        assert_replayed(first, again)
+        shown.append(first.json()[name])
+    store = connect(stage.server.store_url)
+    every = keys.key("idempotency", request="*")
+    kept = [str(await store.hgetall(name)) async for name in store.scan_iter(every)]
+    await store.aclose()
+    assert len(kept) >= len(shown)
+    assert [each for each in shown if each in " ".join(kept)] == []
 
 
 async def test_while_the_first_runs_the_second_is_told_to_wait(stage: Stage) -> None:

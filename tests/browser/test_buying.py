@@ -120,6 +120,27 @@ async def test_a_card_whose_bank_asks(windows: Windows, stage: Stage, verdict: s
     await bank.close()
 
 
+async def test_an_order_that_is_paid_back_says_so(windows: Windows, stage: Stage) -> None:
+    """While the host pays an order back, first in part, the buyer's open page follows: it gives no thanks for it."""
+    drop = await stage.drop(5, limit_per_viewer=2)
+    page = await windows.viewer()
+    await take(page, drop)
+    await card(page, drop).get_by_role("button", name="Take another").tap()
+    await sees_stock(page, drop, 3, 2, 0)
+    await card(page, drop).locator(".take").tap()
+    await page.get_by_role("button", name="with the test card").tap()
+    await thanked(page)
+    refund = f"/v1/orders/{await page.locator('#order-id').inner_text()}/refund"
+    part = {"lines": [{"position": 0, "quantity": 1}]}
+    for body, heading, badge in (
+        (part, "Part of this order was refunded", "Partly refunded"),
+        ({}, "This order was refunded", "Refunded"),
+    ):
+        assert (await stage.host("POST", refund, json=body)).is_success
+        await expect(page.locator("#order-title")).to_have_text(heading)
+        await expect(page.locator("#order-status")).to_have_text(badge)
+
+
 async def test_a_lapsed_hold_says_so_and_can_be_taken_again(windows: Windows, stage: Stage) -> None:
     """Whoever does not pay in time is told, in the checkout and out of it, and may take the unit again."""
     drop = await stage.drop(1, hold_seconds=3)

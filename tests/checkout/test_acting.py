@@ -26,18 +26,11 @@ from tests.checkout.buying import (
 )
 from tests.deadlines import redis_now
 from tests.houses import numbers
-from tests.till import ACTION, ANSWER_LOST, UNANSWERED, URL, Till, share
+from tests.till import ACTION, ANSWER_LOST, UNANSWERED, URL, Till
 
 if TYPE_CHECKING:
     from server.app import House
     from server.checkout.saga import Request
-
-
-@pytest.fixture
-def till(house: House) -> Till:
-    one = Till()
-    share(one, house)
-    return one
 
 
 @pytest.fixture
@@ -134,9 +127,13 @@ async def test_its_deadline(house: House, till: Till, acting: Request, status: S
     """Then the payment is let go first, and the units after it; a yes that comes later finds nothing."""
     till.say(acting.order, status)
     await make_overdue(house, acting)
+    over_at = await redis_now(house.client)
     assert await resume(house, acting) == 1
     assert till.voided == {acting.order}
     assert await ledger(house, acting) == ("cancelled", "voided")
+    detail = await house.orders.detail(acting.order)
+    assert detail is not None
+    assert detail.history[-1]["at"] >= over_at
     assert await state(house, acting) == "held"
     await house.checkout.look(acting.order)
     late = await house.checkout.pay(acting)
@@ -158,6 +155,9 @@ async def test_a_provider_that_is_away_at_the_deadline(
         patch.setattr(till, "void", away)
         await resume(house, acting)
     assert (await record(house, acting))["step"] == "voiding"
+    found = await house.checkout.find(acting.order)
+    assert found is not None
+    assert (found[0]["status"], found[0]["payment"]["status"]) == ("confirming", "pending")
     assert await state(house, acting) == "paying"
     await resume(house, acting)
     assert await ledger(house, acting) == ("cancelled", "voided")

@@ -16,19 +16,12 @@ from server.inventory.outcomes import Held
 from server.ledger.tables import outbox
 from server.payments.provider import Status, UnknownOutcomeError
 from tests.checkout.buying import balanced, ledger, lose, make_overdue, record, request, resume, state, stock
-from tests.till import ANSWER_LOST, CAPTURE_ANSWER_LOST, CAPTURE_LOST, UNANSWERED, Till, share
+from tests.till import ANSWER_LOST, CAPTURE_ANSWER_LOST, CAPTURE_LOST, UNANSWERED, Till
 
 if TYPE_CHECKING:
     from server.app import House
     from server.checkout.saga import Request
     from server.payments.provider import Charge
-
-
-@pytest.fixture
-def till(house: House) -> Till:
-    one = Till()
-    share(one, house)
-    return one
 
 
 async def told(house: House, order: str) -> list[str]:
@@ -244,6 +237,31 @@ async def test_an_authorization_that_expired_before_its_capture(house: House, ti
     assert isinstance(again, Problem)
     assert again.status in {402, 410}
     assert not till.captured
+
+
+async def test_money_that_moved_and_was_given_back_since(
+    house: House, till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process died before the record was forgotten, and the provider refuses a capture that is over: it is paid."""
+    one = await request(house)
+    original = house.scripts.run
+
+    async def away(name: str, *args: Any, **fields: Any) -> Any:
+        if name == "order_settle":
+            raise Problem(Code.UNAVAILABLE, "the store does not answer")
+        return await original(name, *args, **fields)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.scripts, "run", away)
+        assert isinstance(await house.checkout.pay(one), Pending)
+    assert await ledger(house, one) == ("paid", "captured")
+    till.say(one.order, Status.VOIDED)
+    await resume(house, one)
+    assert await record(house, one) is None
+    assert await ledger(house, one) == ("paid", "captured")
+    assert (await stock(house, one), await state(house, one)) == ((8, 0, 2), "sold")
+    assert await told(house, one.order) == ["order.paid"]
+    assert await balanced(house, one.show)
 
 
 async def test_units_of_such_an_order_are_sold_again(house: House, till: Till) -> None:

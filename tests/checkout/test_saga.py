@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,20 +16,13 @@ from server.orders.orders import DifferentOrderError
 from tests.checkout.buying import balanced, drop_of, ledger, lose, request, resume, stock
 from tests.deadlines import end_lease
 from tests.houses import live_show, open_drop
-from tests.till import Till, share
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from server.app import House
     from server.payments.provider import ActionRequired, Authorized, Charge, Declined
-
-
-@pytest.fixture
-def till(house: House) -> Till:
-    one = Till()
-    share(one, house)
-    return one
+    from tests.till import Till
 
 
 async def test_a_repeat_of_a_paid_order_is_the_same_order(house: House, till: Till) -> None:
@@ -134,17 +128,33 @@ async def test_a_ledger_that_is_down_makes_the_order_wait(
     assert found[0]["status"] == "paid"
 
 
-async def test_two_workers_at_the_same_order_capture_once(house: House, till: Till) -> None:
+async def test_two_workers_at_the_same_order_capture_once(
+    house: House, till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A worker that was only slow and the one that took over end with one order and one capture."""
     one = await request(house, card="tok_timeout_then_ok")
     assert isinstance(await house.checkout.pay(one), Pending)
-    await end_lease(house.client, one.show, one.order)
     found = await house.checkout.find(one.order)
     assert found is not None
     assert found[0]["status"] == "confirming"
-    await house.checkout.resume(one.show)
+    original, capturing, taken_over = till.capture, asyncio.Event(), asyncio.Event()
+
+    async def together(charge: Charge, reference: str) -> None:
+        if not capturing.is_set():
+            capturing.set()
+            await taken_over.wait()
+        taken_over.set()
+        await original(charge, reference)
+
+    monkeypatch.setattr(till, "capture", together)
+    slow = asyncio.create_task(resume(house, one))
+    await capturing.wait()
+    assert await resume(house, one) == 1
+    assert await slow == 1
+    assert len(till.asked("capture")) == 2
     assert isinstance(await house.checkout.pay(one), Paid)
-    assert till.captured == {one.order}
+    assert till.captures == {one.order: 1}
+    assert await balanced(house, one.show)
 
 
 async def test_a_total_that_changed_is_not_charged(house: House, till: Till) -> None:

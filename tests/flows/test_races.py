@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server import ids
-from server.checkout.idempotency import Idempotency, Run
+from server.checkout.idempotency import Run
 from server.checkout.saga import Paid, Request
 from server.errors import Code, Problem
 from server.inventory.books import read_books
@@ -235,7 +235,7 @@ async def test_torn_sweepers_give_units_back_twice(houses: list[House], show: st
 
 async def test_one_key_runs_once(houses: list[House]) -> None:
     """Of two requests with one key that reach two processes at once, one runs and the other is told to wait."""
-    keepers = [Idempotency(house.scripts) for house in houses]
+    keepers = [house.idempotency for house in houses]
     for number in range(TRIES):
         outcomes = await asyncio.gather(
             *(keeper.begin("ann", "POST", "/v1/checkout", f"key-{number}", b"{}") for keeper in keepers),

@@ -32,10 +32,11 @@ def planned(
     newest: int = 0,
     rebuilt: bool = False,
     unfinished: str = "",
+    offset: int = 0,
     **holds: Hold,
 ) -> Plan:
     log = Chain("", newest=newest, rebuilt=rebuilt)
-    return plan(DROP, Survivor(books(quantity), log, holds), sales, {unfinished}, None)
+    return plan(DROP, Survivor(books(quantity), log, holds), sales, {unfinished}, None, offset=offset)
 
 
 def numbers(made: Plan) -> tuple[int, int, int]:
@@ -64,7 +65,7 @@ def test_nothing_was_lost() -> None:
 def test_the_ledger_is_right(known: Hold | None) -> None:
     """Whatever the store has of a reservation, it is sold as the ledger says, and counts once."""
     log, holds = Chain(""), {"a": known} if known else {}
-    made = plan(DROP, Survivor(books(), log, holds), [sale("a")], (), None)
+    made = plan(DROP, Survivor(books(), log, holds), [sale("a")], (), None, offset=0)
     assert made.sales == [sale("a")]
     assert numbers(made) == (9, 0, 1)
 
@@ -111,32 +112,33 @@ def test_more_sold_than_there_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("newest", "rebuilt", "lost", "first"),
+    ("newest", "rebuilt", "lost", "offset", "first"),
     [
-        (0, False, False, 0),
-        (3, False, False, LIFE + 1),
-        (LIFE + 3, True, False, 0),
-        (LIFE + 3, False, False, 2 * LIFE + 1),
-        (LIFE + 3, True, True, 2 * LIFE + 1),
+        (0, False, False, 7, 0),
+        (3, False, False, 0, LIFE + 1),
+        (LIFE + 3, True, False, 7, 0),
+        (LIFE + 3, False, False, 0, 2 * LIFE + 1),
+        (LIFE + 3, True, True, 0, 2 * LIFE + 1),
+        (LIFE + 3, False, False, 7, 8 * LIFE + 1),
     ],
 )
-def test_awards_are_numbered_on(newest: int, rebuilt: bool, lost: bool, first: int) -> None:  # noqa: FBT001
+def test_awards_are_numbered_on(newest: int, rebuilt: bool, lost: bool, offset: int, first: int) -> None:  # noqa: FBT001
     """In the next million, but where nothing was awarded: never, or not since the last rebuild."""
     sales = [sale("a")] if lost else []
-    assert planned(*sales, newest=newest, rebuilt=rebuilt).first == first
+    assert planned(*sales, newest=newest, rebuilt=rebuilt, offset=offset).first == first
 
 
 def test_a_drop_that_is_lost() -> None:
     """It is what the ledger says of it; one that nobody knows cannot be planned."""
     terms = {"status": "open", "opened_at": 5}
-    made = plan(DROP, None, [sale("a")], (), (4, terms))
+    made = plan(DROP, None, [sale("a")], (), (4, terms), offset=0)
     assert (made.revision, numbers(made), made.terms, made.first) == (LOST, (3, 0, 1), terms, LIFE + 1)
     with pytest.raises(ValueError, match="neither the store nor the ledger"):
-        plan(DROP, None, [], (), None)
+        plan(DROP, None, [], (), None, offset=0)
 
 
 def test_newer_terms_of_the_ledger() -> None:
     """They count where they are given, with their quantity; the numbers are those that were read."""
     survivor = Survivor(books(4), Chain(""))
-    made = plan(DROP, survivor, [], (), (6, {"status": "closed"}))
+    made = plan(DROP, survivor, [], (), (6, {"status": "closed"}), offset=0)
     assert (made.revision, made.quantity, made.packed["terms"]) == (7, 6, {"status": "closed"})

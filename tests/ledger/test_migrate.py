@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from alembic import command
@@ -14,8 +16,9 @@ from sqlalchemy import inspect
 
 from server.ledger import migrate as module
 from server.ledger.engines import address, open_engine
-from server.ledger.migrate import MIGRATIONS, is_current, is_empty, migrate, revise
+from server.ledger.migrate import MIGRATIONS, is_current, is_empty, is_newer, migrate, revise
 from server.ledger.tables import metadata
+from tests.ledger.older import BUYER, FIRST, first_tables, has, later_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,3 +97,27 @@ def test_a_new_migration_starts_where_the_tables_are(tmp_path: Path) -> None:
     assert written.name == f"{count + 1:04d}_nothing_new.py"
     assert 'def upgrade() -> None:\n    """Go forward."""\n    # ###' in written.read_text()
     assert "op." not in written.read_text().split("def upgrade")[1]
+
+
+def test_a_newer_ledger_is_known_as_such(tmp_path: Path) -> None:
+    """Only a migration that this version does not know is newer: not a missing file, an older ledger or today's."""
+    first_tables(tmp_path / "older")
+    migrate(tmp_path / "today")
+    later_tables(tmp_path / "later")
+    folders = ("none", "older", "today", "later")
+    assert [is_newer(tmp_path / folder) for folder in folders] == [False, False, False, True]
+
+
+def test_an_older_ledger_is_kept_as_it_was(tmp_path: Path) -> None:
+    """The copy has the old tables with all that was committed, its owner alone reads it; nothing is copied twice."""
+    file = first_tables(tmp_path)
+    with closing(sqlite3.connect(file)) as another:  # holds what was committed in the write-ahead log
+        another.execute("UPDATE orders SET viewer = ?", (f"{BUYER} and friend",))
+        another.commit()
+        migrate(tmp_path, copy=tmp_path / "copy")
+    assert has(tmp_path / "copy") == (FIRST, [f"{BUYER} and friend"])
+    assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
+    assert is_current(tmp_path)
+    for folder in (tmp_path, tmp_path / "new"):
+        migrate(folder, copy=tmp_path / "again")
+    assert not (tmp_path / "again").exists()

@@ -54,11 +54,11 @@ def do(connection: Connection, order: str, step: Any, number: int) -> None:
             match verb:
                 case "commit":
                     made = record(order, 2, 3)
-                    writing.insert(connection, SHOW, made, Status.CONFIRMING, "authorized")
+                    writing.insert(connection, SHOW, made, Status.CONFIRMING, "authorized", at=AT + number)
                 case "capture":
                     writing.mark_paid(connection, order, AT + number)
                 case "give up":
-                    writing.cancel_unpaid(connection, SHOW, record(order, 2, 3), shortfall=True)
+                    writing.cancel_unpaid(connection, SHOW, record(order, 2, 3), AT + number, shortfall=True)
                 case "fulfil":
                     writing.fulfil(connection, order, {}, "host", AT + number)
                 case "refund all" | "cancel":

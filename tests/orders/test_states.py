@@ -146,7 +146,7 @@ async def try_verb(ledger: Ledger, order: str, status: str, verb: str) -> None:
 async def test_an_order_that_came_to_nothing_is_never_paid(ledger: Ledger) -> None:
     """Money that would arrive for a cancelled order is refused, not silently booked."""
     await ledger.write(
-        lambda connection: writing.cancel_unpaid(connection, SHOW, record(ORDER, 1), shortfall=False)
+        lambda connection: writing.cancel_unpaid(connection, SHOW, record(ORDER, 1), AT, shortfall=False)
     )
     with pytest.raises(Problem, match="is cancelled: it cannot become paid"):
         await ledger.write(lambda connection: writing.mark_paid(connection, ORDER, AT))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select
 
 from server.errors import Code, Problem
+from server.ledger.tables import outbox
 from server.orders import entries, refund_book, writing
 from server.orders.orders import DifferentOrderError, Orders
 from server.orders.states import Status
@@ -61,8 +63,13 @@ async def test_an_order_that_came_to_nothing(ledger: Ledger, *, shortfall: bool)
     """One change and a message, and one more that names the lines where the units were gone; no money, no lines."""
     orders = Orders(ledger)
     for _ in range(2):
-        await orders.cancel_unpaid(SHOW, record(ORDER, 2), shortfall=shortfall)
-    assert await ledger.read(lambda c: history(c, ORDER)) == [("cancelled", "checkout")]
+        await orders.cancel_unpaid(SHOW, record(ORDER, 2), AT + 9, shortfall=shortfall)
+    detail = await orders.detail(ORDER)
+    assert detail is not None
+    assert detail.history == [{"status": "cancelled", "by": "checkout", "at": AT + 9}]
+    assert detail.view["created_at"] == AT
+    # A shop that asks for what it missed names a time: a message stands at the one of what it tells.
+    assert await ledger.read(lambda c: set(c.execute(select(outbox.c.at)).scalars())) == {AT + 9}
     short = [(f"{ORDER} shortfall", "order.shortfall")] if shortfall else []
     assert await ledger.read(messages) == [*short, (f"{ORDER} cancelled", "order.cancelled")]
     assert await ledger.read(entries.balances) == {}
@@ -97,7 +104,7 @@ async def test_repeating_writes_nothing(ledger: Ledger) -> None:
     orders, first = Orders(ledger), wanted(ORDER, (0, 1), refund="rf_show_a", restock=True)
     done: list[Callable[[Connection], object]] = []
     for step in (
-        lambda c: writing.insert(c, SHOW, record(ORDER, 2, 1), Status.CONFIRMING, "authorized"),
+        lambda c: writing.insert(c, SHOW, record(ORDER, 2, 1), Status.CONFIRMING, "authorized", at=AT),
         lambda c: writing.mark_paid(c, ORDER, AT),
         lambda c: refund_book.ask(c, first),
         lambda c: refund_book.mark_paid(c, first.refund, AT),

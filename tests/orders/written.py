@@ -49,7 +49,7 @@ def record(order: str, *quantities: int, contact: str | None = None, price: int 
 
 def committed(connection: Connection, *quantities: int, order: str = "or_show_1") -> str:
     """Write an order whose money has not moved, and return its id."""
-    writing.insert(connection, SHOW, record(order, *quantities), Status.CONFIRMING, "authorized")
+    writing.insert(connection, SHOW, record(order, *quantities), Status.CONFIRMING, "authorized", at=AT)
     return order
 
 

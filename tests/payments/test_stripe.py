@@ -151,7 +151,8 @@ async def test_three_d_secure_that_fails(stripe: Stripe, account: StandIn) -> No
     """A buyer who is not who they say is declined; the next ask closes the intent."""
     one = charge(token="pm_card_authenticationRequired")
     action = await stripe.authorize(one)
-    account.finish(action.reference, paid=False)  # type: ignore[union-attr]  # a decline would fail here
+    assert isinstance(action, ActionRequired)
+    account.finish(action.reference, paid=False)
     payment = await found(stripe)
     assert (payment.status, payment.reason) == (Status.DECLINED, "We are unable to authenticate you.")
     assert await stripe.authorize(one) == Declined("We are unable to authenticate you.")

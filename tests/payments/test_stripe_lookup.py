@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.payments import stripe_lookup
-from server.payments.provider import Authorized, Payment, Status, UnknownOutcomeError
+from server.payments.provider import ActionRequired, Authorized, Payment, Status, UnknownOutcomeError
 from tests.payments.charges import LIBRARY_GAP, PIX, charge
 
 if TYPE_CHECKING:
@@ -46,9 +46,10 @@ async def test_a_fresh_payment_is_found_before_the_search_knows_it(
 ) -> None:
     """Another process finds it in the list, which does not lag; once the search knows it, nothing is listed."""
     verdict = await stripe.authorize(charge())
+    assert isinstance(verdict, Authorized)
     asked(account)
     payment = await fresh.find(charge().order)
-    assert payment == Payment(charge().order, verdict.reference, Status.AUTHORIZED, 2500, "EUR")  # type: ignore[union-attr]
+    assert payment == Payment(charge().order, verdict.reference, Status.AUTHORIZED, 2500, "EUR")
     assert asked(account) == ["GET /v1/payment_intents/search", "GET /v1/payment_intents"]
     account.index()
     fresh._lookup._references.clear()
@@ -128,6 +129,8 @@ async def test_the_books_list_every_payment_of_ours(
     reserved = await stripe.authorize(charge("reserved"))
     paid = await stripe.authorize(charge("paid"))
     voided = await stripe.authorize(charge("voided"))
+    assert isinstance(pix, ActionRequired)
+    assert isinstance(reserved, Authorized)
     assert isinstance(paid, Authorized)
     assert isinstance(voided, Authorized)
     await stripe.capture(charge("paid"), paid.reference)
@@ -138,8 +141,8 @@ async def test_the_books_list_every_payment_of_ours(
     assert [(each.reference, each.status, each.captured, each.refunded) for each in listed] == [
         (voided.reference, Status.VOIDED, 0, 0),
         (paid.reference, Status.CAPTURED, 2500, 400),
-        (reserved.reference, Status.AUTHORIZED, 0, 0),  # type: ignore[union-attr]
-        (pix.reference, Status.REQUIRES_ACTION, 0, 0),  # type: ignore[union-attr]
+        (reserved.reference, Status.AUTHORIZED, 0, 0),
+        (pix.reference, Status.REQUIRES_ACTION, 0, 0),
     ]
     assert len([each async for each in stripe.payments(0)]) == 5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from server.webhooks.sending import Letter, Outcome, Sender
 from server.webhooks.signing import new_secret
 from server.webhooks.target import Reach, Target
 from tests.server import free_port
+from tests.waiting import wait_for
 from tests.webhooks.certificates import served_as
 from tests.webhooks.receiver import Receiver, Say
 
@@ -218,3 +220,28 @@ async def test_no_proxy_and_no_cookie(receiver: Receiver, monkeypatch: pytest.Mo
         for _ in range(2):
             assert (await one.send(receiver.url, LETTER, now_ms())).delivered
     assert all("cookie" not in got.headers for got in receiver.got)
+
+
+async def test_a_name_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many messages wait for it, and gave up on it: it is looked up once, and others are found meanwhile."""
+    looked, over = [], threading.Event()
+
+    def slow(host: str, _port: int, **_more: Any) -> list[Any]:
+        looked.append(host)
+        if host == "hangs.example":
+            over.wait()
+        return [(0, 0, 0, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(sending, "getaddrinfo", slow)
+    names = sending.Resolver()
+    waiting = [asyncio.create_task(names("hangs.example", 443)) for _ in range(2 * sending.RESOLVERS)]
+    try:
+        await wait_for(lambda: "hangs.example" in looked, "it hangs")
+        waiting.pop().cancel()
+        async with asyncio.timeout(10):
+            assert await names("shop.example", 443) == [ip_address("127.0.0.1")]
+    finally:
+        over.set()
+        names.close()
+    assert await asyncio.gather(*waiting) == [[ip_address("127.0.0.1")]] * len(waiting)
+    assert looked == ["hangs.example", "shop.example"]

@@ -162,8 +162,17 @@ def test_a_url_is_checked_before_its_name_is(url: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["https://shop.example", "https://shop.example:8443/a?b=c", "https://8.8.8.8/", "HTTPS://Shop.Example/"],
+    [
+        "https://shop.example",
+        "https://shop.example:8443/a?b=c",
+        "https://8.8.8.8/",
+        "HTTPS://Shop.Example/",
+        "https://xn--ls8h.la/",  # an emoji, which newer rules for names do not know
+        "https://xn--a/",
+    ],
 )
 def test_a_good_url_is_taken(url: str) -> None:
-    """Names and public addresses, on 443 or a high port, with path and query."""
-    assert parsed(url, Reach.PUBLIC).host in {"shop.example", "8.8.8.8"}
+    """Names as DNS has them and public addresses, on 443 or a high port, with path and query."""
+    target = parsed(url, Reach.PUBLIC)
+    assert target.host in {"shop.example", "8.8.8.8", "xn--ls8h.la", "xn--a"}
+    assert target.at(ip_address("8.8.8.8")).raw_host == b"8.8.8.8"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from server import metrics
+from server import ids, metrics
 from server.errors import Code, Problem
 from server.inventory.outcomes import Held
+from server.store import reads
+from server.store.keys import key
 from server.workers.recorder import Recorder
-from tests.houses import live_show, open_drop
+from tests.houses import live_show, numbers, open_drop, planned_drop
 from tests.workers.lossy import Lossy, lossy
 
 if TYPE_CHECKING:
@@ -91,6 +93,61 @@ async def test_sales_that_were_lost_without_an_event(store: Lossy) -> None:
     assert not await recorder.look_for_unsold(show)
     assert await store.sell_out(show, drop) == 1
     assert await store.differences(show) == []
+
+
+async def test_units_that_return_are_no_lost_sales(store: Lossy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Units that are paid back and on sale again between any two readings of ledger and store freeze nothing."""
+    show = await live_show(store.house, limit_per_viewer=20)
+    drop = await open_drop(store.house, show, 9)
+    orders = [await store.bought(show, drop, f"ann-{number}") for number in range(6)]
+
+    async def meanwhile(*asked: Any) -> dict[bytes, bytes]:
+        assert await store.house.refunds.cancel(orders[-1], ids.new_refund(orders.pop()), "host")
+        return await fields(*asked)
+
+    fields = reads.fields
+    monkeypatch.setattr(reads, "fields", meanwhile)
+    assert not await store.house.recorder().look_for_unsold(show)
+    assert len(orders) < 6, "nothing came back between the readings"
+    assert not await frozen(store.house, show)
+
+
+async def test_a_rebuild_is_not_taken_for_lost_sales(store: Lossy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A show that is rebuilt and open again while a recorder compares what it read before is not frozen once more."""
+    show = await live_show(store.house)
+    drop = await open_drop(store.house, show, 3)
+    await store.recorded(show)
+    copy = await store.copy()
+    await store.bought(show, drop, "ann")
+    await store.restore(copy)
+    fields, seen = reads.fields, await reads.fields(store.house.client, key("stock", show=show), "looking")
+
+    async def before_the_rebuild(*_asked: Any) -> dict[bytes, bytes]:
+        with monkeypatch.context() as really:
+            really.setattr(reads, "fields", fields)
+            if (await numbers(store.house, show, drop))[2] == 0:
+                await store.rebuilt(show)
+        return seen
+
+    monkeypatch.setattr(reads, "fields", before_the_rebuild)
+    await store.house.recorder().look_for_unsold(show)
+    monkeypatch.undo()
+    assert await numbers(store.house, show, drop) == (2, 0, 1), "it was rebuilt"
+    assert not await frozen(store.house, show)
+
+
+async def test_what_happens_while_frozen_is_recorded(store: Lossy) -> None:
+    """A drop that was planned while a show was frozen, and one just before, stand in the ledger after the rebuild."""
+    show = await live_show(store.house)
+    await store.recorded(show)
+    before = await open_drop(store.house, show, 3)
+    await store.house.shows.freeze(show, least=0)
+    frozen_in = await planned_drop(store.house, show, 4)
+    await store.rebuilt(show)
+    await store.recorded(show)
+    await store.lose_all()
+    report = await store.rebuilt(show)
+    assert [(each.plan.drop, each.plan.quantity) for each in report.drops] == [(before, 3), (frozen_in, 4)]
 
 
 async def test_an_empty_store(store: Lossy) -> None:

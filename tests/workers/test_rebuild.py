@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import Connection, delete
@@ -10,14 +11,17 @@ from sqlalchemy import Connection, delete
 from server.checkout.saga import Paid, Pending
 from server.errors import Code, Problem
 from server.inventory.outcomes import Held
+from server.inventory.rebuild import LIFE
 from server.ledger.tables import entries, order_changes, order_lines, orders, payments
+from server.shows.drops import Drops
+from server.shows.shows import Shows
 from server.store.keys import key
 from tests.deadlines import end_lease
 from tests.houses import live_show, numbers, open_drop
 from tests.workers.lossy import Lossy, lossy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
 UNITS = 6
@@ -113,6 +117,38 @@ async def test_a_second_rebuild_changes_nothing(store: Lossy) -> None:
     assert (second.short, second.notes, second.resumed) == ({}, [], [])
 
 
+@pytest.mark.parametrize(("room", "cut", "done"), [(Drops, "rebuild", 1), (Shows, "thaw", 0)])
+async def test_a_rebuild_that_is_cut_off(
+    store: Lossy, monkeypatch: pytest.MonkeyPatch, room: type, cut: str, done: int
+) -> None:
+    """After one of two drops, or before the thaw: it stays frozen, and the next one makes it whole."""
+    show, drop = await selling(store)
+    other = await open_drop(store.house, show, 2)
+    await store.recorded(show)
+    await store.lose_all()
+    step, left = getattr(room, cut), [None] * done
+
+    async def broken(*asked: Any, **named: Any) -> Any:
+        if not left:
+            raise ConnectionResetError
+        left.pop()
+        return await step(*asked, **named)
+
+    with monkeypatch.context() as cutting:
+        cutting.setattr(room, cut, broken)
+        with pytest.raises(ConnectionResetError):
+            await store.rebuilt(show)
+    await store.house.recorder().record(show)
+    assert await store.house.shows.frozen(show)
+    assert isinstance(await store.house.holds.reserve(show, "cleo", "op", drop, 1), Problem)
+    await store.rebuilt(show)
+    assert await numbers(store.house, show, drop) == (UNITS - 2, 0, 2)
+    assert await numbers(store.house, show, other) == (2, 0, 0)
+    await store.recorded(show)
+    assert not await store.house.shows.frozen(show)
+    assert await store.differences(show) == []
+
+
 async def test_it_stays_paused_until_the_host_resumes(store: Lossy) -> None:
     """Without being told to open it, nothing can be taken; the host resumes it like any paused show."""
     show, drop = await selling(store)
@@ -133,7 +169,29 @@ async def test_award_numbers_go_on_above_all_that_were(store: Lossy) -> None:
     await store.rebuilt(show)
     first = await store.house.holds.reserve(show, "cleo", "op", drop, 1)
     assert isinstance(first, Held)
-    assert first.rank == 1_000_003  # the two that the ledger knows have numbers anew
+    assert first.rank % LIFE == 3  # the two that the ledger knows have numbers anew
+    assert first.rank > LIFE
+    assert await store.differences(show) == []
+
+
+async def test_award_numbers_of_all_lives_differ(store: Lossy) -> None:
+    """Lost twice, and put back to a copy of before both: no number that anybody was given is given again."""
+    show, drop = await selling(store)
+    copy, given = await store.copy(), []
+    losses: list[Callable[[], Awaitable[None]]] = [
+        store.lose_all,
+        store.lose_all,
+        partial(store.restore, copy),
+    ]
+    for number, lose in enumerate(losses):
+        await lose()
+        await store.rebuilt(show)
+        held = await store.house.holds.reserve(show, f"cleo-{number}", "op", drop, 1)
+        assert isinstance(held, Held)
+        given.append(held.rank)
+        await store.recorded(show)
+    assert len(set(given)) == 3, given
+    assert given == sorted(given)
     assert await store.differences(show) == []
 
 

@@ -24,7 +24,8 @@ import structlog
 
 from server.clock import monotonic
 from server.payments.bank.signature import key_of
-from server.store import leash
+from server.store.embedded import end
+from server.store.leash import leashed
 from server.store.place import Place
 
 if TYPE_CHECKING:
@@ -151,8 +152,12 @@ class PrivateSandbox(threading.Thread):
 
     def _wait_for_the_first(self) -> None:
         assert self._listening is not None  # noqa: S101  the owner listens
-        ready, _, _ = select.select([self._listening, self._woken], [], [])
-        if self._listening in ready and not self._leaving.is_set():
+        # `select` knows no descriptor from 1024 on, and who takes over may have thousands of sockets.
+        waiting = select.poll()
+        for each in (self._listening, self._woken):
+            waiting.register(each, select.POLLIN)
+        called = {descriptor for descriptor, _ in waiting.poll()}
+        if self._listening.fileno() in called and not self._leaving.is_set():
             self._launch(self._listening)
 
     def _launch(self, listening: socket.socket) -> None:
@@ -164,10 +169,9 @@ class PrivateSandbox(threading.Thread):
             str(listening.fileno()),
             str(self.place.folder),
         ]
-        leashed = [sys.executable, "-I", "-S", str(leash.__file__), str(os.getpid()), *command]
         with self.place.log.open("ab") as words:
             process = subprocess.Popen(
-                leashed if sys.platform == "linux" else command,
+                leashed(command),
                 env=_environment(),
                 stdin=subprocess.PIPE,
                 stdout=words,
@@ -193,12 +197,7 @@ class PrivateSandbox(threading.Thread):
     def _end(self) -> None:
         if self._process is None:
             return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, STOP_SECONDS)
         self._process = None
 
 
@@ -229,6 +228,6 @@ def _listen(known: str | None) -> socket.socket:
 
 def _environment() -> Mapping[str, str]:
     """Return ours, in which the bank finds this very package."""
-    root = str(Path(leash.__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

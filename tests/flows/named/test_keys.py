@@ -10,6 +10,7 @@ from server import ids
 from server.checkout.idempotency import RUNNING_MS, Idempotency, Run, Stored
 from server.checkout.saga import Paid, Pending
 from server.errors import Code, Problem
+from server.seal import Seal
 from server.store.keys import key
 from tests.checkout.buying import ledger, request, resume
 from tests.till import UNANSWERED, Till, share
@@ -26,7 +27,7 @@ async def test_in_flight_key_is_reclaimed_after_a_crash(house: House) -> None:
     """A run that never answers blocks its key no longer than a run may take; the next one meets what it has done."""
     till = Till()
     share(till, house)
-    keeper, one = Idempotency(house.scripts), await request(house, card=UNANSWERED)
+    keeper, one = house.idempotency, await request(house, card=UNANSWERED)
     dead = await keeper.begin(*ASKED)
     assert isinstance(dead, Run)
     assert isinstance(await house.checkout.pay(one), Pending)  # and then its process dies
@@ -53,13 +54,26 @@ async def test_in_flight_key_is_reclaimed_after_a_crash(house: House) -> None:
 
 async def test_a_key_that_a_crash_left_for_ever_is_found(house: House) -> None:
     """Negative control: without the marker's end the same key is blocked for good."""
-    keeper = Idempotency(house.scripts)
+    keeper = house.idempotency
     dead = await keeper.begin(*ASKED[:3], ids.secret(6), b"{}")
     assert isinstance(dead, Run)
     marker = key("idempotency", request=dead.request)
     assert await house.client.persist(marker)
     assert await house.client.pttl(marker) == -1
     await house.client.delete(marker)
+
+
+async def test_an_answer_of_another_secret_is_not_run_again(house: House) -> None:
+    """Where the server's secret has changed, the answer is unknown, and the request does not run a second time."""
+    asked = (*ASKED[:3], ids.secret(6), b"{}")
+    run = await house.idempotency.begin(*asked)
+    assert isinstance(run, Run)
+    await house.idempotency.finish(run, 201, b"paid")
+    other = Idempotency(house.scripts, Seal("another secret of thirty-two bytes", "livedrop answer 1"))
+    with pytest.raises(Problem) as refused:
+        await other.begin(*asked)
+    assert refused.value.code is Code.UNAVAILABLE
+    assert await house.idempotency.begin(*asked) == Stored(201, b"paid")
 
 
 async def test_a_202_is_replayed_as_it_was(stage: Stage) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from server import ids
-from server.checkout.idempotency import Idempotency, Run, Stored
+from server.checkout.idempotency import Run, Stored
 from server.checkout.saga import Paid, Request
 from server.errors import Code, Problem
 from server.eventlog import stream
@@ -164,7 +164,7 @@ async def _told(house: House, place: str) -> bool:
 
 async def _ask_twice(house: House, show: str) -> None:
     """Repeat a request under its key: it runs once."""
-    keeper, request = Idempotency(house.scripts), ("ann", "POST", f"/v1/shows/{show}", "key", b"{}")
+    keeper, request = house.idempotency, ("ann", "POST", f"/v1/shows/{show}", "key", b"{}")
     run = await keeper.begin(*request)
     assert isinstance(run, Run)
     await keeper.finish(run, 201, b"done")

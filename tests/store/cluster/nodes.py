@@ -5,10 +5,8 @@ Each node is a process of its own on free ports; slots are given out and moved w
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,7 +19,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from server.store import binary
-from server.store.embedded import LEASH
+from server.store.leash import leashed
 from server.store.slots import slot_of
 from tests.server import free_port
 from tests.waiting import wait_until
@@ -187,8 +185,7 @@ def _node(folder: Path, node_timeout_ms: int) -> Node:
         "maxmemory-policy": "noeviction",
     }
     words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
-    return Node(port, bus_port, [*leash, str(binary.find()), *words])
+    return Node(port, bus_port, leashed([str(binary.find()), *words]))
 
 
 def _join(cluster: Nodes) -> None:
