@@ -1,4 +1,10 @@
-# Livedrop as an image: one stage builds, the other only runs.
+# Livedrop as an image: one stage fetches what the pages take from npm, one builds, the last only runs.
+
+FROM node:22-slim AS pages
+WORKDIR /pages
+COPY server/web/package.json server/web/package-lock.json server/web/vendor.mjs ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+ && npm run --silent vendor -- /vendor
 
 FROM python:3.11-slim AS build
 WORKDIR /src
@@ -8,6 +14,7 @@ RUN python -m venv /opt/livedrop \
  && /opt/livedrop/bin/pip install --quiet --no-cache-dir --no-deps -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY server server/
+COPY --from=pages /vendor server/web/vendor/
 COPY lua lua/
 RUN python -m pip wheel --quiet --no-cache-dir --no-deps --wheel-dir /wheels . \
  && /opt/livedrop/bin/pip install --quiet --no-cache-dir --no-deps /wheels/livedrop-*.whl

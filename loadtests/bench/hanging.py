@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0  # that the provider takes: longer than a block
 SHARE = 0.5  # of what there is room for
-ROUNDS = 2  # for each that others get: a p99 has few waits to stand on
+ROUNDS = 8  # for each that others get: one p99 has few waits to stand on, so many pairs are compared
 CAPACITY_LENGTH = 0.2  # of a block's
 
 

@@ -57,8 +57,9 @@ def environment(stage: list[Instruction]) -> dict[str, str]:
 def carry_out(stage: list[Instruction], context: Path, root: Path, env: Mapping[str, str]) -> None:
     """Do a stage's COPY and RUN, in order, with `root` standing for `/` and `context` for the build's folder.
 
-    Understood is what a plain folder can stand for: absolute paths below /src, /opt and /wheels, and copies
-    from the context into the WORKDIR. Raises AssertionError with the command's output where one fails.
+    Understood is what a plain folder can stand for: absolute paths below /src, /opt, /wheels and /vendor, and copies
+    from the context, or from an earlier stage that was carried out in the same root, into the WORKDIR. Raises
+    AssertionError with the command's output where one fails.
     """
     place = root
     for instruction in stage:
@@ -67,16 +68,20 @@ def carry_out(stage: list[Instruction], context: Path, root: Path, env: Mapping[
             place.mkdir(parents=True)
         elif instruction.name == "COPY":
             *sources, target = instruction.words.split()
+            start = context
+            if sources[0].startswith("--from="):
+                del sources[0]
+                start = root
             for source in sources:
-                copy(context / source, place / target)
+                copy(start / source.lstrip("/"), place / target)
         elif instruction.name == "RUN":
-            run(re.sub(r"(?<=\s)/(?=opt/|src\b|wheels\b)", f"{root}/", f" {instruction.words}"), place, env)
+            run(re.sub(r"(?<=\s)/(?=opt/|src\b|wheels\b|vendor\b)", f"{root}/", f" {instruction.words}"), place, env)
 
 
 def copy(source: Path, target: Path) -> None:
     """Copy a file into the folder `target`, or a folder's content onto it, as COPY does."""
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     else:
         shutil.copy(source, target)
 

@@ -57,9 +57,10 @@ def plain_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Carry out the Dockerfile's build stage; return the folder that stands for the image's root."""
+    """Carry out the Dockerfile's stages that fetch and build; return the folder that stands for the image's root."""
     root = tmp_path_factory.mktemp("image")
-    carry_out(DOCKERFILE[0], ROOT, root, plain_environment())
+    for stage in DOCKERFILE[:-1]:
+        carry_out(stage, ROOT, root, plain_environment())
     return root
 
 
@@ -112,6 +113,8 @@ def test_the_wheel_carries_everything_that_is_not_a_test(image: Path) -> None:
         assert any(Path(name).match(kind) for name in inside), f"the wheel has no {kind}"
     assert any(Path(name).match("server/ledger/migrations/versions/0*.py") for name in inside)
     assert any(name.endswith(".csv") for name in inside), "the wheel has no sample feed"
+    for name in ("hls.mjs", "hls.LICENSE", "uplot.mjs", "uplot.css", "uplot.LICENSE"):
+        assert f"server/web/vendor/{name}" in inside
 
 
 def test_the_wheel_alone_serves_and_leaves_cleanly(serving: Serving) -> None:
@@ -138,8 +141,9 @@ def test_the_healthcheck_fails_where_nobody_serves(image: Path) -> None:
 
 
 def test_the_image_runs_with_as_little_as_it_can() -> None:
-    """Two slim stages, only the venv goes over, the user is not root, the data folder is a volume."""
-    build, final = DOCKERFILE
+    """Slim stages, only the venv goes over, the user is not root, the data folder is a volume."""
+    pages, build, final = DOCKERFILE
+    assert only(pages, "FROM").words == "node:22-slim AS pages"
     assert only(build, "FROM").words == "python:3.11-slim AS build"
     assert only(final, "FROM").words == "python:3.11-slim"
     assert only(final, "COPY").words == "--from=build /opt/livedrop /opt/livedrop"
@@ -158,7 +162,13 @@ def test_the_builder_is_given_what_it_copies() -> None:
         for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
         if line.startswith("!")
     }
-    copied = {name for step in DOCKERFILE[0] if step.name == "COPY" for name in step.words.split()[:-1]}
+    copied = {
+        name.partition("/")[0]
+        for stage in DOCKERFILE[:-1]
+        for step in stage
+        if step.name == "COPY" and not step.words.startswith("--from=")
+        for name in step.words.split()[:-1]
+    }
     assert copied == allowed
 
 
