@@ -20,8 +20,8 @@ pip_install = $(BIN)/python -m pip install --quiet --no-input --disable-pip-vers
   || { $(show_log); $(say) "The installation failed; the lines above say why." >&2; exit 1; }
 
 .NOTPARALLEL:
-.PHONY: help demo test lint load bench bench-gateway bench-inventory bench-checkout soak multitude conformance \
-  contract test-outside lock clean chromium
+.PHONY: help demo test lint load bench bench-gateway bench-inventory bench-checkout bench-pages soak multitude \
+  conformance contract test-outside lock clean chromium
 
 help:
 	@$(say) "make demo    a live show with sample products; prints the host's and a viewer's link" \
@@ -31,6 +31,7 @@ help:
 	  "make bench   benchmarks of the hot path; make bench-gateway: of telling and hearing viewers alone" \
 	  "make bench-inventory    reservations alone, beside other ways to make them; draws how long they take" \
 	  "make bench-checkout    checkouts on SQLite and PostgreSQL; reservations while a provider hangs" \
+	  "make bench-pages    weight of the viewer's page, when it can be used, and two hours of a busy show in one tab" \
 	  "make soak    ten thousand random stories of a sale, then a minute of traffic with killed processes" \
 	  "make multitude    10,000 viewers, stalled and returning ones among them, miss nothing" \
 	  "make conformance  the whole Autobahn suite against the websocket door" \
@@ -75,6 +76,10 @@ bench-inventory: $(VENV)/.bench
 bench-checkout: $(VENV)/.bench
 	@$(BIN)/python -m loadtests.bench checkout $(ARGS)
 	@$(say) "The benchmarks of checkout have run."
+
+bench-pages: $(VENV)/.dev $(VENV)/.web chromium
+	@$(BIN)/python -m tests.browser.measure $(ARGS)
+	@$(say) "The viewer's page is as light, as quick and as steady as it should be."
 
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.flows.soak $(ARGS)

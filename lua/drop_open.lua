@@ -29,7 +29,8 @@ if not terms then
 end
 local now = now_ms()
 local waiting = terms.status == 'scheduled' or terms.status == 'countdown'
-if by == 'clock' and waiting and (terms.opens_at or 0) > now then
+-- No time at all: its countdown was called off since the clock looked.
+if by == 'clock' and waiting and (not terms.opens_at or terms.opens_at > now) then
   return answer('early')
 end
 if by == 'clock' and not waiting then

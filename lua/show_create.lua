@@ -5,7 +5,7 @@
 --- @include "now_ms"
 --- @include "show_view"
 local show_key = KEYS[1]  -- hash  the show
-local terms = cmsgpack.unpack(ARGV[1])  -- map  id, title, currency, host, locale?, starts_at?
+local terms = cmsgpack.unpack(ARGV[1])  -- map  id, title, currency, host, locale?, starts_at?, video_url? …
 local epoch = ARGV[2]  -- string  the name of this unbroken life of the log
 local log_length = tonumber(ARGV[3])  -- integer  events that the log keeps
 

@@ -14,24 +14,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
 from server import metrics
-from server.api import (
-    buying,
-    catalog,
-    drops,
-    ops,
-    orders,
-    pages,
-    payments,
-    receipts,
-    reservations,
-    shows,
-    tokens,
-    waitlist,
-    webhooks,
-)
+from server.api import ops, pages, receipts
 from server.api.failures import exception_handlers
 from server.api.headers import SecureHeaders
 from server.api.http import endpoint
+from server.api.operations import OPERATIONS
 from server.api.rooms import Rooms
 from server.auth import Tokens
 from server.checkout.idempotency import Idempotency
@@ -65,6 +52,7 @@ from server.receipts import Receipts
 from server.seal import Seal
 from server.settings import Settings
 from server.shows.drops import Drops
+from server.shows.series import Series
 from server.shows.shows import Shows
 from server.store.redis import connect, connect_subscriber, reaching, require_supported
 from server.store.redis_clock import RedisClock
@@ -86,20 +74,6 @@ RESTART_SECONDS = 1.0
 READY_SECONDS = 2.0  # a balancer asks every few seconds and should not wait for our own time-outs
 
 log = structlog.get_logger(__name__)
-
-OPERATIONS = (
-    *catalog.OPERATIONS,
-    *shows.OPERATIONS,
-    *drops.OPERATIONS,
-    *reservations.OPERATIONS,
-    *receipts.OPERATIONS,
-    *waitlist.OPERATIONS,
-    *buying.OPERATIONS,
-    *payments.OPERATIONS,
-    *orders.OPERATIONS,
-    *tokens.OPERATIONS,
-    *webhooks.OPERATIONS,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +111,17 @@ class House:
 
     def sweeper(self) -> Sweeper:
         """Return the worker that watches deadlines."""
-        pause = self.settings.sweep_ms / 1000
         return Sweeper(
             client=self.client,
             clock=RedisClock(self.client),
             shows=self.shows,
             drops=self.drops,
+            series=Series(self.client, self.scripts, self.shows),
             holds=self.holds,
             checkout=self.checkout,
             refunds=self.refunds,
             recorder=self.recorder(),
-            pause_seconds=pause,
+            pause_seconds=self.settings.sweep_ms / 1000,
         )
 
     def recorder(self) -> Recorder:
@@ -310,6 +284,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         tokens=house.tokens,
         shows=house.shows,
         drops=house.drops,
+        series=Series(house.client, house.scripts, house.shows),
         holds=house.holds,
         waitlist=house.waitlist,
         draws=Draws(house.client),
@@ -331,7 +306,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
             *(Route(each.path, endpoint(each, rooms), methods=[each.method]) for each in OPERATIONS),
             *receipts.routes(rooms),
             *ops.routes(rooms, OPERATIONS),
-            *pages.routes(),
+            *pages.routes(settings),
         ],
         middleware=[Middleware(SecureHeaders), *_cross_origin(settings)],
         exception_handlers=exception_handlers(),

@@ -8,6 +8,7 @@ Reservation and order ids are derived from who asks and their operation id, so a
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from base64 import b32encode
 from binascii import b2a_base64
@@ -21,7 +22,11 @@ DERIVED_BITS = 100
 # The two other characters of base64 are mapped onto letters, which costs a tenth of its 72 bits.
 RESERVATION_BYTES = 9
 LETTERS = bytes.maketrans(b"+/", b"xy")
+MAX_LENGTH = 128
+SHAPE = rf"^[A-Za-z0-9_]{{1,{MAX_LENGTH}}}(?!\n)$"  # of every id
 HOUSEHOLD_BITS = 64  # of an IPv6 address: whoever has one has the 2**64 of its network
+
+_SHAPE = re.compile(SHAPE)
 
 Kind = Literal["dr", "rs", "or"]  # how the ids of drops, reservations and orders begin
 
@@ -120,6 +125,11 @@ def new_refund(order: str) -> str:
     return f"rf{order[2:].rpartition('_')[0]}_{_random(DERIVED_BITS)}"
 
 
+def is_id(text: str) -> bool:
+    """Whether text can be an id at all, of whatever kind: what is not is nobody's, and no store has to be asked."""
+    return _SHAPE.search(text) is not None
+
+
 def show_of(identifier: str, kind: Kind) -> str | None:
     """Return the show that an id of this kind belongs to, or None if it is no such id.
 
@@ -162,3 +172,8 @@ def nonce(byte_count: int) -> bytes:
 def secret(byte_count: int = 32) -> str:
     """Return a fresh URL-safe secret of `byte_count` random bytes."""
     return secrets.token_urlsafe(byte_count)
+
+
+def chance() -> float:
+    """Return a random number from 0 up to 1, not 1 itself: for jitter."""
+    return secrets.SystemRandom().random()

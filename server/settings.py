@@ -31,6 +31,9 @@ SECRET_BYTES = 32
 PRODUCTION = {"connections_per_address": 1000}  # defaults that production has instead of those below
 
 Origin = Annotated[str, Meta(pattern=r"^(\*|https?://[^/\s]+)$")]
+# As a Content-Security-Policy names it: nothing that could end the directive that it stands in.
+Site = Annotated[str, Meta(pattern=r"^https?://(\*\.)?[\w.-]+(:(\d+|\*))?$")]
+Rate = Annotated[str, Meta(pattern=r"^([A-Z]{3}:)?[A-Z]{3}=(0\.\d*[1-9]\d*|[1-9]\d*(\.\d+)?)$")]
 
 
 class SettingsError(Exception):
@@ -75,6 +78,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             description="comma list of web origins whose pages may connect, besides our own; * for all",
             examples=["https://shop.example,https://www.shop.example"],
+        ),
+    ] = ()
+    frame_ancestors: Annotated[
+        tuple[Site, ...],
+        Meta(
+            description="comma list of web origins whose pages may embed the viewer's page; empty: none may",
+            examples=["https://shop.example,https://*.shop.example"],
+        ),
+    ] = ()
+    video_origins: Annotated[
+        tuple[Site, ...],
+        Meta(
+            description="comma list of web origins that a show's video may come from; empty: any by https",
+            examples=["https://video.example,https://*.cdn.example"],
+        ),
+    ] = ()
+    rates: Annotated[
+        tuple[Rate, ...],
+        Meta(
+            description="what one unit of a currency is in others, for estimates beside prices; empty: none",
+            examples=["EUR:USD=1.08,GBP=0.85"],
         ),
     ] = ()
     log_length: Annotated[int, Meta(ge=1, description="events kept per show for viewers who return")] = 5000
@@ -214,6 +238,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         settings._check_secret()
         settings._check_sandbox()
         settings._check_proxies()
+        settings._check_rates()
         return settings
 
     def secret_key(self) -> str:
@@ -268,6 +293,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingsError(
                     f"LIVEDROP_TRUSTED_PROXIES: {error}; expected: {_expected('trusted_proxies')}"
                 ) from error
+
+    def _check_rates(self) -> None:
+        if [":" in rate for rate in self.rates] != [number == 0 for number in range(len(self.rates))]:
+            raise SettingsError(f"LIVEDROP_RATES: one base is expected, in front: {_expected('rates')}")
 
     def __repr__(self) -> str:
         values = {field: getattr(self, field) for field in self.__struct_fields__}

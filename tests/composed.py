@@ -1,8 +1,9 @@
-"""What compose.yaml says, and its stores as plain processes with the options that it gives them."""
+"""What compose.yaml and docs/compose.demo.yaml say, and parts of theirs as plain processes with their options."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.server import ServerProcess
+
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+DEMO: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "compose.demo.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
 
 
@@ -44,6 +48,24 @@ def valkey(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+@contextmanager
+def worker(server: ServerProcess) -> Iterator[subprocess.Popen[bytes]]:
+    """Run compose's worker beside a server."""
+    with server.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server", *SERVICES["worker"]["command"]],
+            env=server.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _answers(port: int) -> bool:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,6 +20,7 @@ from tests.outside import stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
@@ -150,9 +151,19 @@ def outside(data: Path) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def own_server(folder: Path, settings: dict[str, str] | None = None, **more: Any) -> Iterator[ServerProcess]:
-    """Run a server on a fresh data folder in `folder`; it must end in good order, with 0."""
-    with outside(folder / "data") as there:
+def own_server(
+    folder: Path, settings: dict[str, str] | None = None, *, private: bool = False, **more: Any
+) -> Iterator[ServerProcess]:
+    """Run a server on a fresh data folder in `folder`; it must end in good order, with 0.
+
+    A `private` one has its stores in that folder even where there are others outside.
+    """
+    place: AbstractContextManager[dict[str, str]] = nullcontext({}) if private else outside(folder / "data")
+    with place as there:
         process = ServerProcess(folder / "data", settings={**there, **(settings or {})}, **more).start()
-        yield process
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
         assert process.stop() == 0, process.log.read_text()

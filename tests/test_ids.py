@@ -33,3 +33,17 @@ def test_an_id_leads_to_its_show_as_what_it_is() -> None:
 def test_what_is_no_id_leads_nowhere(wrong: str) -> None:
     """Parts that are missing, too many, or not letters and digits."""
     assert ids.show_of(wrong, "rs") is None
+
+
+def test_what_is_made_here_is_an_id() -> None:
+    """Every kind has the one shape, up to the greatest length."""
+    made = [SHOW, *MADE.values(), ids.new_webhook(), ids.new_refund(MADE["or"]), "x" * ids.MAX_LENGTH]
+    assert [each for each in made if not ids.is_id(each)] == []
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "rs_\0_x", "sh_a\n", "sh_a ", "sh_ä", "sh_a}", "*", "x" * (ids.MAX_LENGTH + 1)]
+)
+def test_what_cannot_be_an_id(wrong: str) -> None:
+    """Other characters than letters, digits and underscores, none at all, or too many."""
+    assert not ids.is_id(wrong)

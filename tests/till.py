@@ -1,11 +1,10 @@
 """A payment provider for tests: it keeps its promise, and books what it was asked for and what really moved.
 
-Its tokens play what real cards do. With a journal, a file, its books are those of every process that opens it.
+Its tokens play what real cards do.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ from server.payments.provider import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
-    from pathlib import Path
 
     from server.app import House
     from server.payments.provider import Charge
@@ -53,8 +51,7 @@ class Till:
 
     name = "sandbox"
 
-    def __init__(self, journal: Path | None = None) -> None:
-        self._journal = journal
+    def __init__(self) -> None:
         self._entries: list[Entry] = []
 
     # -- its promise
@@ -167,17 +164,13 @@ class Till:
 
     def forget(self) -> None:
         """Begin again, with empty books."""
-        assert self._journal is None
         self._entries.clear()
 
     # -- its books
 
     def entries(self) -> list[Entry]:
         """Return all lines, the oldest first."""
-        if self._journal is None:
-            return self._entries
-        lines = self._journal.read_text().splitlines() if self._journal.exists() else []
-        return [Entry(**json.loads(line)) for line in lines]
+        return self._entries
 
     def asked(self, verb: str, order: str = "") -> list[str]:
         """Return the orders for which something was asked, once for every time; of one order, or of all."""
@@ -234,12 +227,7 @@ class Till:
         )
 
     def _note(self, entry: Entry) -> None:
-        if self._journal is None:
-            self._entries.append(entry)
-            return
-        told = {name: getattr(entry, name) for name in Entry.__slots__}
-        with self._journal.open("a") as books:
-            books.write(json.dumps(told) + "\n")
+        self._entries.append(entry)
 
 
 def share(till: Till, *houses: House) -> None:

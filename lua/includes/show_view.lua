@@ -1,4 +1,4 @@
--- A show as the contract shows it, from its hash; times and counts as numbers.
+-- A show as the contract shows it, from its hash; times and counts as numbers, the order of its drops as a list.
 local function show_view(show_key)
   local flat = redis.call('HGETALL', show_key)
   local view = {}
@@ -8,7 +8,9 @@ local function show_view(show_key)
   }
   for i = 1, #flat, 2 do
     local name, value = flat[i], flat[i + 1]
-    if not hidden[name] then
+    if name == 'run' then
+      view[name] = cmsgpack.unpack(value)
+    elseif not hidden[name] then
       view[name] = numbers[name] and tonumber(value) or value
     end
   end

@@ -25,6 +25,7 @@ from server.protocol.shapes import (
 MAX_COUNTDOWN_MS = 3_600_000
 MAX_HOLD_SECONDS = 86_400
 MAX_PINNED = 3
+MAX_RUN = 100  # drops: every viewer is told the order as a whole
 MAX_RESERVATIONS_PER_ORDER = 20
 MAX_WAVES = 20
 MAX_URL = 2048
@@ -42,23 +43,37 @@ Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}(?!\n)$")]
 Locale = Annotated[str, Meta(min_length=2, max_length=35, pattern=ONE_LINE)]
 Units = Annotated[int, Meta(ge=1, le=MAX_DROP_QUANTITY)]
 Limit = Annotated[int, Meta(ge=1, le=MAX_RESERVATION_QUANTITY)]
+VideoUrl = Annotated[str, Meta(min_length=1, max_length=MAX_URL, pattern=WEB_ADDRESS)]
 Moment = Annotated[int, Meta(ge=0, le=10**14)]
 
 
 class NewShow(Struct, kw_only=True, omit_defaults=True):
-    """A show to be scheduled; its limit is of units over all its drops."""
+    """A show to be scheduled; its limit is of units over all its drops, its video an HLS list or an MP4 file."""
 
     title: Title
     currency: Currency
     locale: Locale | None = None
     starts_at: Moment | None = None
     limit_per_viewer: Limit | None = None
+    video_url: VideoUrl | None = None
+
+
+class Video(Struct, kw_only=True):
+    """Where the show's video is: an HLS list or an MP4 file, by https; null: there is none."""
+
+    url: VideoUrl | None
 
 
 class Pins(Struct, kw_only=True):
     """The products that viewers see now."""
 
     skus: Annotated[list[Identifier], Meta(max_length=MAX_PINNED)]
+
+
+class Run(Struct, kw_only=True):
+    """The order in which the drops are to come; those that are not named come after them."""
+
+    drops: Annotated[list[Identifier], Meta(max_length=MAX_RUN)]
 
 
 class NewWave(Struct, kw_only=True, omit_defaults=True):
@@ -225,6 +240,21 @@ class Figures(Struct, kw_only=True):
     conversion: float
     unmet_demand: int
     waitlist: int
+    taken: int  # reservations that were given, whatever became of them
+
+
+class Point(Struct, kw_only=True):
+    """A show's figures at a moment."""
+
+    at: UnixMs
+    viewers: int
+    orders: int
+    units_sold: int
+    gmv: int
+    conversion: float
+    unmet_demand: int
+    waitlist: int
+    taken: int
 
 
 class PaymentMethod(Struct, kw_only=True):

@@ -41,6 +41,7 @@ async def create(call: Call) -> Answer:
         terms["limit_per_address"] = call.rooms.settings.units_per_address
     if product.options:
         terms["options"] = product.options
+        terms["handle"] = product.handle
     if product.images:
         terms["image"] = product.images[0]
     for name in ("opens_at", "closes_at"):
@@ -105,6 +106,12 @@ async def open_(call: Call) -> Answer:
     body: OpenDrop = call.body
     await call.show()
     return Answer(await call.rooms.drops.open(call.path["show"], call.path["drop"], body.countdown_ms))
+
+
+async def cancel(call: Call) -> Answer:
+    """Call a countdown off."""
+    await call.show()
+    return Answer(await call.rooms.drops.cancel(call.path["show"], call.path["drop"]))
 
 
 async def pause(call: Call) -> Answer:
@@ -201,6 +208,7 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=(Code.NOT_FOUND,),
     ),
     _moved("open", open_, "Open a drop now or after a countdown", OpenDrop, optional=True),
+    _moved("cancel", cancel, "Call a countdown off: the drop is planned again"),
     _moved("pause", pause, "Stop taking units for a while"),
     _moved("resume", resume, "Let units be taken again"),
     _moved("close", close, "Close a drop for good"),

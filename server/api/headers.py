@@ -1,4 +1,4 @@
-"""Headers that every HTTP answer carries: what pages may load, and that nothing is guessed."""
+"""Headers that every HTTP answer carries: what pages may load, who may frame them, and that nothing is guessed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,54 @@ from starlette.datastructures import MutableHeaders
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; "
-    "img-src 'self' https: data:; "
-    "media-src 'self' https:; "
-    "connect-src 'self' ws: wss:; "
-    "object-src 'none'; "
-    "base-uri 'none'; "
-    "form-action 'none'; "
-    "frame-ancestors 'none'"
-)
+    from server.settings import Settings
+
+EVERY_HTTPS = "https:"
+NOBODY = "'none'"
+LOOPBACK = ("http://127.0.0.1:*", "http://localhost:*")  # where a video to try things with comes from
+# For answers that are no pages: whoever opens one gets its content, and nothing of it runs.
+NO_PAGE = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": NO_PAGE,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+
+def host_policy() -> str:
+    """Return the Content-Security-Policy of the host's console: it speaks to this server alone, and is in no frame."""
+    return _policy(videos=(), ancestors=())
+
+
+def viewer_policy(settings: Settings, *, framed: bool) -> str:
+    """Return that of the viewer's page; with `framed` the sites of the setting may show it in theirs.
+
+    Videos, and the pieces of which HLS is made, may come from any https address unless the settings name the origins;
+    `blob:` is how a page hands those pieces to its player.
+    """
+    here = () if settings.production else LOOPBACK
+    return _policy(
+        videos=("blob:", *(settings.video_origins or (EVERY_HTTPS,)), *here),
+        ancestors=settings.frame_ancestors if framed else (),
+    )
+
+
+def _policy(videos: tuple[str, ...], ancestors: tuple[str, ...]) -> str:
+    """Return a page's policy. Scripts and styles are this server's files alone, and none stands in the page itself."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' https: data:",
+            " ".join(["media-src 'self'", *videos]),
+            " ".join(["connect-src 'self'", *(site for site in videos if site != "blob:")]),
+            "base-uri 'none'",
+            "form-action 'none'",
+            f"frame-ancestors {' '.join(ancestors or [NOBODY])}",
+        ]
+    )
 
 
 class SecureHeaders:

@@ -15,7 +15,7 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from server import metrics
+from server import ids, metrics
 from server.auth import Identity, Right, Role
 from server.checkout.idempotency import Idempotency, Run, Stored
 from server.errors import TABLE, Code, Problem
@@ -32,6 +32,7 @@ MAX_BODY_BYTES = 65_536
 MAX_DIGITS = 10  # of a number in a query
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+NAMES = frozenset({"provider", "sku"})  # parts of a path that others have named; all others are ids of ours
 # Answers that a key does not keep: nothing was decided, or only who asked was looked at.
 UNDECIDED = frozenset(
     {Code.UNAVAILABLE, Code.RATE_LIMITED, Code.IN_PROGRESS, Code.IDEMPOTENCY_MISMATCH, Code.NOT_ALLOWED}
@@ -184,6 +185,7 @@ async def _carry_out(operation: Operation, rooms: Rooms, request: Request) -> Re
     if operation.right is not None:
         identity = _authenticated(request, rooms)
         identity.require(operation.right)
+    path = _path(request)
     key = request.headers.get("idempotency-key")
     if key is None and operation.keyed is Keyed.REQUIRED:
         raise Problem(
@@ -193,7 +195,7 @@ async def _carry_out(operation: Operation, rooms: Rooms, request: Request) -> Re
     raw = await _read(request, limit)
     call = Call(
         identity=identity,
-        path=dict(request.path_params),
+        path=path,
         query=dict(request.query_params),
         body=_body(operation, raw),
         key=key if operation.keyed is not Keyed.NO else None,
@@ -248,6 +250,15 @@ def _authenticated(request: Request, rooms: Rooms) -> Identity:
     if scheme.lower() != "bearer" or not token:
         raise Problem(Code.UNAUTHENTICATED, "An Authorization header with a Bearer token is needed.")
     return rooms.tokens.verify(token.strip())
+
+
+def _path(request: Request) -> dict[str, str]:
+    """Return the path's parts. What cannot be an id is `not-found` here: PostgreSQL, for one, takes no NUL at all."""
+    path: dict[str, str] = dict(request.path_params)
+    for part, value in path.items():
+        if part not in NAMES and not ids.is_id(value):
+            raise Problem(Code.NOT_FOUND, f"There is no {part} {value[:64]!r}.")
+    return path
 
 
 async def _read(request: Request, limit: int) -> bytes:

@@ -79,9 +79,8 @@ def _kinds(operations: Sequence[Operation]) -> list[Any]:
 
 
 def _described(operation: Operation, path: str, known: dict[str, Any]) -> dict[str, Any]:
-    rights = (
-        f"Needs the right to {operation.right}." if operation.right else "Needs a signature, and no token."
-    )
+    tokenless = "Needs no token." if operation.method == "GET" else "Needs a signature, and no token."
+    rights = f"Needs the right to {operation.right}." if operation.right else tokenless
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from server import ids
 from server.protocol.codec import invalid
 
 PAGE, MAX_PAGE = 50, 200  # items, where nothing is said and at most
 MAX_CURSOR_LENGTH = 512
+
+Id = Annotated[str, Meta(pattern=ids.SHAPE)]  # in a cursor: it goes to the store as it is
 
 T = TypeVar("T")
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from server.seal import Seal
     from server.settings import Settings
     from server.shows.drops import Drops
+    from server.shows.series import Series
     from server.shows.shows import Shows
     from server.webhooks.endpoints import Webhooks
 
@@ -35,6 +36,7 @@ class Rooms:
     tokens: Tokens
     shows: Shows
     drops: Drops
+    series: Series
     holds: Holds
     waitlist: Waitlist
     draws: Draws

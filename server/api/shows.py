@@ -9,20 +9,23 @@ import msgspec
 from server import ids
 from server.api.bodies import Figures, NewShow, Pins
 from server.api.http import Answer, Call, Keyed, Operation
-from server.api.paging import MAX_PAGE, PAGE, Page, after, cursor
+from server.api.paging import MAX_PAGE, PAGE, Id, Page, after, cursor
+from server.api.video import require_playable
 from server.auth import Right
 from server.catalog import money, products
 from server.errors import Code
-from server.protocol.shapes import Identifier, Order, Product, Show, UnixMs
+from server.protocol.shapes import Order, Product, Show, UnixMs
 
 
 async def create(call: Call) -> Answer:
     """Schedule a show; the caller becomes its host."""
     body: NewShow = call.body
     money.currency_code(body.currency)
+    if body.video_url is not None:
+        require_playable(body.video_url, call.rooms.settings, "video_url")
     show = ids.repeated_show(call.identity.subject, call.key) if call.key else ids.new_show()
     terms: dict[str, Any] = {"title": body.title, "currency": body.currency}
-    for name in ("locale", "starts_at", "limit_per_viewer"):
+    for name in ("locale", "starts_at", "limit_per_viewer", "video_url"):
         if getattr(body, name) is not None:
             terms[name] = getattr(body, name)
     view = await call.rooms.shows.create(show, call.identity.subject, terms)
@@ -32,7 +35,7 @@ async def create(call: Call) -> Answer:
 async def listed(call: Call) -> Answer:
     """List the shows that the token speaks for, newest first."""
     limit = call.number("limit", PAGE, MAX_PAGE)
-    place = after(call.query.get("cursor"), tuple[Identifier])
+    place = after(call.query.get("cursor"), tuple[Id])
     rows, following = await call.rooms.shows.listed(place[0] if place else None, limit)
     items = [view for view, host in rows if call.identity.covers(view["id"], host)]
     return Answer({"items": items, "next_cursor": cursor(following) if following is not None else None})
@@ -90,7 +93,7 @@ async def orders(call: Call) -> Answer:
     """List the show's orders, newest first; also once the show itself is long over."""
     await call.require_books(call.path["show"])
     limit = call.number("limit", PAGE, MAX_PAGE)
-    place = after(call.query.get("cursor"), tuple[UnixMs, Identifier])
+    place = after(call.query.get("cursor"), tuple[UnixMs, Id])
     items = await call.rooms.orders.of_show(call.path["show"], limit, place)
     last = items[-1] if len(items) == limit else None
     return Answer({"items": items, "next_cursor": cursor(last["created_at"], last["id"]) if last else None})

@@ -109,11 +109,14 @@ def sandbox_command(
     webhook_url: Annotated[
         str, typer.Option(metavar="URL", help="where it tells of changes: …/v1/payments/sandbox/webhook")
     ] = "",
+    page_url: Annotated[
+        str, typer.Option(metavar="URL", help="where buyers find its pages, if not where servers find it")
+    ] = "",
 ) -> None:
     """Serve the sandbox payment provider, for servers with LIVEDROP_SANDBOX_URL and the same secret."""
     settings = _where(load_settings(), host, port)
     with leaving_quietly():
-        sandbox.keep(settings, data, webhook_url)
+        sandbox.keep(settings, data, webhook_url, page_url)
 
 
 @cli.command()

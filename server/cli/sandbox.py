@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  where one is reached that listens on all
 
 
-def keep(settings: Settings, folder: Path | None, webhook_url: str) -> None:
+def keep(settings: Settings, folder: Path | None, webhook_url: str, page_url: str = "") -> None:
     """Serve the sandbox until SIGTERM or SIGINT, where the settings say, with its books in `folder`."""
     logs.configure("warning")
     with bind(settings) as bound:
         typer.echo(f"LIVEDROP_SANDBOX_URL={_url(bound)}")
         try:
-            run(bound, folder or place_in(settings.data).folder, key_of(settings.secret_key()), webhook_url)
+            place = folder or place_in(settings.data).folder
+            run(bound, place, key_of(settings.secret_key()), webhook_url, page_url)
         except (TakenError, OSError) as error:
             raise fail(f"{error} Choose another folder with --data.") from None
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from server.payments.bank.signature import key_of, require_signed
+from server.payments.bank.ways import page_at
 from server.payments.provider import (
     CALL_SECONDS,
     ActionRequired,
@@ -162,9 +163,9 @@ class Sandbox:
         return self._with_url(_understood(answer, Payment))
 
     def _with_url(self, payment: Payment) -> Payment:
-        if payment.status is not Status.REQUIRES_ACTION:
+        if payment.status is not Status.REQUIRES_ACTION or payment.url:
             return payment
-        return replace(payment, url=f"{self._url}/actions/{quote(payment.reference, safe='')}")
+        return replace(payment, url=page_at(self._url, payment.reference))
 
 
 def _asked(charge: Charge) -> dict[str, Any]:

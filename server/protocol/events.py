@@ -136,6 +136,18 @@ class ShowEnded(LogEvent, tag="show.ended"):
     """The show is over."""
 
 
+class ShowArranged(LogEvent, tag="show.arranged"):
+    """The hosts mean to bring the drops in this order; those that are not named come after them."""
+
+    drops: list[str]
+
+
+class VideoChanged(LogEvent, tag="video.changed"):
+    """The show's video is elsewhere now; without an address it has none any more."""
+
+    video_url: str | UnsetType = UNSET
+
+
 class ProductPinned(LogEvent, tag="product.pinned"):
     """These products are before the viewers' eyes now."""
 
@@ -143,7 +155,7 @@ class ProductPinned(LogEvent, tag="product.pinned"):
 
 
 class DropScheduled(LogEvent, tag="drop.scheduled"):
-    """A drop is planned."""
+    """A drop is planned, or its countdown was called off: it is planned again."""
 
     drop: Drop
 
@@ -240,6 +252,8 @@ LOG_EVENTS: tuple[type[LogEvent], ...] = (
     ShowPaused,
     ShowResumed,
     ShowEnded,
+    ShowArranged,
+    VideoChanged,
     ProductPinned,
     DropScheduled,
     DropCountdown,

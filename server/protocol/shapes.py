@@ -64,6 +64,8 @@ class Show(Shape):
     started_at: UnixMs | UnsetType = UNSET
     ended_at: UnixMs | UnsetType = UNSET
     limit_per_viewer: Count | UnsetType = UNSET  # units over all its drops
+    video_url: str | UnsetType = UNSET
+    run: list[str] | UnsetType = UNSET  # drops in the order in which the hosts mean to bring them
 
 
 class Stock(Shape):
@@ -113,6 +115,7 @@ class Drop(Shape):
     created_at: UnixMs
     limit_per_address: Count | UnsetType = UNSET  # units per network address
     options: dict[str, str] | UnsetType = UNSET  # which variant of the product, where there are several
+    handle: str | UnsetType = UNSET  # of that product: what its variants have in common
     image: str | UnsetType = UNSET
     opens_at: UnixMs | UnsetType = UNSET
     closes_at: UnixMs | UnsetType = UNSET

@@ -1,4 +1,4 @@
-"""Drops: plan one, move it through scheduled → countdown → open ⇄ paused → closed, add units to it, read its numbers.
+"""Drops: plan one, move it through scheduled ⇄ countdown → open ⇄ paused → closed, add units to it, read its numbers.
 
 Planned times live in a due index; `due` makes the moves whose time has come, so nobody has to call. Whatever brings
 units gives them to those who wait in the same step.
@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 MAX_DROPS_PER_SHOW = 500
 DUE_LIMIT = 100  # moves per round; the rest follow in the next, at once
 NUMBERS = ("available", "held", "sold", "quantity", "revision")  # how a drop's row of numbers begins
+AWARDS = 8  # the place of the number of awards in that row
 WAITING = 10  # the place of the queue's length in that row
 # What of a wave is told; who released it is not.
 WAVE_FIELDS = ("quantity", "at", "after_seconds", "released_at")
-PHRASES = {"wave": "release a wave of"}  # where the verb alone would not be English
+PHRASES = {
+    "wave": "release a wave of",
+    "cancel": "cancel the countdown of",
+}  # where the verb alone would not be English
 
 View = dict[str, Any]
 
@@ -76,6 +80,10 @@ class Drops:
     async def resume(self, show: str, drop: str) -> View:
         """Let units be taken again; what came back meanwhile goes to who waits."""
         return await self._move("resume", show, drop, skip=self._skip)
+
+    async def cancel(self, show: str, drop: str) -> View:
+        """Call a countdown off; the drop is planned again, and opens when the host says so."""
+        return await self._move("cancel", show, drop)
 
     async def close(self, show: str, drop: str) -> View:
         """Close the drop for good; what is held can be paid until it lapses. A draw is drawn."""
@@ -206,6 +214,12 @@ def _refusal(answer: Answer, verb: str, drop: str) -> Problem:
             )
         case _:
             return unknown(drop)
+
+
+def awards(stock: bytes) -> int:
+    """Return how often units of a drop were given, by its packed numbers."""
+    count: int = unpacked(stock)[AWARDS]
+    return count
 
 
 def shown(terms: bytes, stock: bytes) -> View:

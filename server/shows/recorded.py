@@ -142,7 +142,8 @@ def _fields(row: View) -> View:
     terms = dict(row["terms"])
     pinned = terms.pop("pinned", [])
     named = {name: row[name] for name in (*OF_A_SHOW, "host")}
-    packed = {"pinned": msgpack.packb(pinned, use_bin_type=False)} if pinned else {}
+    lists = {"pinned": pinned, "run": terms.pop("run", [])}
+    packed = {name: msgpack.packb(each, use_bin_type=False) for name, each in lists.items() if each}
     return {**named, **terms, **packed}
 
 

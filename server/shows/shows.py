@@ -9,7 +9,8 @@ import msgpack
 
 from server import ids
 from server.errors import Code, Problem
-from server.shows.drops import shown
+from server.shows.drops import awards, shown
+from server.shows.drops import unknown as unknown_drop
 from server.store import reads
 from server.store.answers import Answer, ask, unpacked
 from server.store.keys import key
@@ -158,11 +159,24 @@ class Shows:
         view: View = answer["show"]
         return view
 
+    async def film(self, show: str, url: str) -> View:
+        """Say where the show's video is, empty: it has none; tell everybody, and return the show."""
+        answer = await ask(self._scripts, "show_video", {"show": show}, url=url)
+        view: View = _moved(answer, show, "change the video of")["show"]
+        return view
+
     async def pin(self, show: str, products: list[View]) -> None:
         """Put products before the viewers' eyes, replacing those that were there."""
         packed = msgpack.packb(products, use_bin_type=False)
         answer = await ask(self._scripts, "show_pin", {"show": show}, products=packed)
         _moved(answer, show, "pin products in")
+
+    async def arrange(self, show: str, drops: list[str]) -> None:
+        """Put drops into the order in which they are to come, replacing the one before; tell everybody of it."""
+        answer = await ask(self._scripts, "show_arrange", {"show": show}, drops=drops)
+        if answer["outcome"] == "not-found" and "drop" in answer:
+            raise unknown_drop(answer["drop"])
+        _moved(answer, show, "arrange the drops of")
 
     async def find(self, show: str) -> tuple[View, str]:
         """Return a show and its host's subject, or raise `not-found`."""
@@ -235,6 +249,7 @@ class Shows:
             "conversion": round(min(1.0, buyers / audience), 4) if audience else 0.0,
             "unmet_demand": counted.get("unmet_demand", 0),
             "waitlist": sum(shown(terms, stock[drop])["waitlist_length"] for drop, terms in drops.items()),
+            "taken": sum(awards(row) for row in stock.values()),
         }
 
     async def pinned(self, show: str) -> list[View]:
@@ -251,11 +266,12 @@ def unknown(show: str) -> Problem:
 
 def _view(fields: dict[bytes, bytes]) -> View:
     named = {name.decode(): value for name, value in fields.items()}
-    return {
+    view: View = {
         name: int(value) if name in NUMBERS else value.decode()
         for name, value in named.items()
-        if name not in HIDDEN
+        if name not in HIDDEN | {"run"}
     }
+    return {**view, "run": unpacked(named["run"])} if "run" in named else view
 
 
 def _moved(answer: Answer, show: str, verb: str) -> Answer:

@@ -38,7 +38,7 @@ KEYS: dict[str, Key] = {
         "hash",
         "shows",
         Lifetime.SHOW,
-        "title, currency, status, epoch, offset, pinned …",
+        "title, currency, status, epoch, offset, pinned, run …",
     ),
     "drops": Key(
         "ld:{{{show}}}:drops", "hash", "shows", Lifetime.SHOW, "drop -> its terms and status, a map"
@@ -157,6 +157,14 @@ KEYS: dict[str, Key] = {
         "inventory",
         Lifetime.SHOW,
         "orders, units_sold, gmv, unmet_demand, peak_viewers …",
+    ),
+    "series": Key(
+        "ld:{{{show}}}:series",
+        "stream",
+        "shows",
+        Lifetime.SHOW,
+        "figures over time, field p: [viewers, orders, units_sold, gmv, conversion, unmet_demand, waitlist, taken]; "
+        "the newest 2160",
     ),
     "audience": Key(
         "ld:{{{show}}}:audience", "hyperloglog", "gateway", Lifetime.SHOW, "distinct viewers who came"

@@ -1,16 +1,16 @@
-/**
- * The checkout sheet: everything that the viewer holds, paid in one order; and the order when it is there.
- * The sandbox's two cards stand in for a shop's own payment page.
- */
+/** The checkout sheet: everything that the viewer holds, paid in one order; and the order when it is there. */
 
-import { byId, make, setText, webAddress } from "./dom.js";
-import { countdown, nameOf, ORDER_HEADINGS, ORDER_WORDS, sentence } from "./words.js";
+import { ContactForm } from "./address.js";
+import { aloud, byId, fill, setText } from "./dom.js";
+import { lineOf, OrderView, sendAway } from "./order.js";
+import { PaymentChoice } from "./payment.js";
+import { language, text } from "./text.js";
+import { countdown, sentence } from "./words.js";
 
-const OK_CARD = { method: "card", token: "tok_ok" };
-const DECLINED_CARD = { method: "card", token: "tok_declined" };
-const ASKING_CARD = { method: "card", token: "tok_requires_action" };
 const ASK_ORDER_EVERY_MS = 2000;
 const URGENT_MS = 15_000;
+/** When what is left of the time is said aloud too. */
+const SAID_AT_MS = [30_000, 10_000];
 const UNSETTLED = new Set(["confirming", "requires_action"]);
 
 export class CheckoutSheet {
@@ -22,19 +22,24 @@ export class CheckoutSheet {
   #follows = new Set();
   #asksFor = []; // the reservations that the form has shown last
   #items = null; // what is bought without being held first: drop and quantity
+  #told = null; // {total, of}: the total that the server named last, and for which lines
+  #leftBefore = Infinity;
 
   /**
-   * @param {import("./livedrop.js").LiveDrop} live @param {import("./show.js").ShowState} state
+   * @param {import("./client/livedrop.js").LiveDrop} live @param {import("./show.js").ShowState} state
    * @param {() => void} changed called after the state has changed
+   * @param {(minor: number) => Node | null} estimate an amount in the viewer's own currency
    */
-  constructor(live, state, changed) {
+  constructor(live, state, changed, estimate) {
     this.#live = live;
     this.#state = state;
     this.#changed = changed;
+    this.estimate = estimate;
     this.dialog = byId("checkout");
-    byId("pay-ok").addEventListener("click", () => this.#pay(OK_CARD));
-    byId("pay-declined").addEventListener("click", () => this.#pay(DECLINED_CARD));
-    byId("pay-asking").addEventListener("click", () => this.#pay(ASKING_CARD));
+    this.view = new OrderView(state);
+    this.payment = null;
+    this.contact = null;
+    byId("pay-ok").addEventListener("click", () => this.#pay());
     byId("pay-again").addEventListener("click", () => this.#ask(live.pendingCheckout));
     for (const button of this.dialog.querySelectorAll(".close"))
       button.addEventListener("click", () => this.dialog.close());
@@ -50,10 +55,19 @@ export class CheckoutSheet {
   /** Show the sheet for what is held now, or for these units. */
   open(items = null) {
     if (this.#step === "form" || this.#step === "done") this.#items = items;
+    this.#prepare();
     if (this.#step !== "paying" && this.#step !== "unknown") this.#go("form");
     this.#say("");
+    this.payment.load(this.#state.show.currency, this.contact.country);
     if (!this.dialog.open) this.dialog.showModal();
     this.paint();
+  }
+
+  /** Make the fields when they are first needed: the page shall be there before its form is. */
+  #prepare() {
+    if (this.payment) return;
+    this.payment = new PaymentChoice(this.#live, byId("checkout-payment"), () => this.paint());
+    this.contact = new ContactForm(byId("checkout-contact"), (name) => this.#edited(name));
   }
 
   /** Ask again for the answer to a payment that a reload or a crash cut off; does nothing without one. */
@@ -64,12 +78,29 @@ export class CheckoutSheet {
     this.#ask(pending);
   }
 
-  /** Show an order in the sheet. @param {object} order */
+  /** Show an order in the sheet, and what happened to it so far. @param {object} order */
   show(order) {
     this.#order = order;
     if (!this.dialog.open) this.dialog.showModal();
     this.#go("done");
     byId("order-close").focus();
+    this.look(order.id);
+  }
+
+  /** Take in that an order has changed. @param {object} order */
+  changed(order) {
+    this.follow(order);
+    if (this.dialog.open && this.#step === "done" && this.#order.id === order.id) this.look(order.id);
+  }
+
+  /** Ask for all of an order, its history too. @param {string} id */
+  async look(id) {
+    const answer = await this.#live
+      .request("GET", `/v1/orders/${encodeURIComponent(id)}`)
+      .catch(() => null);
+    if (!answer) return;
+    this.#state.putOrder(answer.order ?? answer);
+    this.#changed();
   }
 
   /** Keep asking for an order until it is settled. @param {object} order */
@@ -78,11 +109,7 @@ export class CheckoutSheet {
     this.#follows.add(id);
     while (UNSETTLED.has(this.#state.orders.get(id)?.status)) {
       await new Promise((resolve) => setTimeout(resolve, ASK_ORDER_EVERY_MS));
-      const answer = await this.#live
-        .request("GET", `/v1/orders/${encodeURIComponent(id)}`)
-        .catch(() => null);
-      if (answer) this.#state.putOrder(answer.order ?? answer);
-      this.#changed();
+      await this.look(id);
     }
     this.#follows.delete(id);
   }
@@ -92,7 +119,9 @@ export class CheckoutSheet {
     if (!this.dialog.open) return;
     const gone = this.#step === "form" && this.#held().length === 0;
     this.dialog.dataset.step = gone ? "gone" : this.#step;
-    if (this.#step === "done") this.#paintOrder();
+    const heading = this.#step === "done" ? "order-title" : "checkout-heading";
+    this.dialog.setAttribute("aria-labelledby", heading);
+    if (this.#step === "done") this.view.paint(this.#state.orders.get(this.#order.id) ?? this.#order);
     else if (gone) this.#paintGone();
     else this.#paintForm();
   }
@@ -103,28 +132,43 @@ export class CheckoutSheet {
   }
 
   #paintForm() {
-    const held = this.#step === "form" ? this.#held() : this.#asked();
+    const form = this.#step === "form";
+    const held = form ? this.#held() : this.#asked();
     this.#asksFor = held;
-    const total =
-      this.#step === "form" ? sumOf(held) : (this.#live.pendingCheckout?.expected_total ?? sumOf(held));
-    fill(byId("checkout-lines"), held, (one) => this.#line(one));
-    setText(byId("checkout-total"), this.#state.price(total));
-    const left = Math.min(...held.map(({ expires_at: at }) => at)) - this.#live.now();
-    const timed = this.#step === "form" && Number.isFinite(left);
-    setText(byId("checkout-left"), timed ? `Pay within ${countdown(left)}` : "");
-    byId("checkout-left").classList.toggle("urgent", left < URGENT_MS);
-    setText(byId("pay-ok-amount"), this.#state.price(total));
-    for (const id of ["pay-ok", "pay-declined", "pay-asking", "email"]) byId(id).disabled = this.#step !== "form";
+    const total = form ? this.#total(held) : (this.#live.pendingCheckout?.expected_total ?? sumOf(held));
+    const amount = this.#state.price(total);
+    fill(byId("checkout-lines"), held, (one) => lineOf(one, this.#state));
+    setText(byId("checkout-total"), amount);
+    this.#paintEstimate(total);
+    this.#paintLeft(Math.min(...held.map(({ expires_at: at }) => at)) - this.#live.now());
+    const card = this.payment.sandbox && this.payment.method.method === "card";
+    setText(byId("pay-ok"), text(card ? "viewer.pay-test-card" : "viewer.pay-amount", { amount }));
+    byId("pay-ok").disabled = !form || !this.payment.ready;
+    this.contact.disabled = !form;
+    this.payment.disabled = !form;
     byId("pay-again").hidden = this.#step !== "unknown";
+  }
+
+  /** Only the words are compared: the amount may be the same and the currency another one. */
+  #paintEstimate(total) {
+    const place = byId("checkout-estimate");
+    const estimate = this.estimate(total);
+    if (place.textContent !== (estimate?.textContent ?? "")) place.replaceChildren(...[estimate].filter(Boolean));
+  }
+
+  #paintLeft(left) {
+    const timed = this.#step === "form" && Number.isFinite(left);
+    setText(byId("checkout-left"), timed ? text("viewer.pay-left", { time: countdown(left) }) : "");
+    byId("checkout-left").classList.toggle("urgent", timed && left < URGENT_MS);
+    if (timed && SAID_AT_MS.some((moment) => this.#leftBefore > moment && left <= moment))
+      aloud(text("viewer.say-left", { time: countdown(left) }));
+    this.#leftBefore = timed ? left : Infinity;
   }
 
   /** There is nothing to pay any more: say why, and offer the way back alone. */
   #paintGone() {
     const lapsed = this.#asksFor.some(({ expires_at: at }) => at <= this.#live.now());
-    const words = lapsed
-      ? sentence({ code: "reservation-expired" })
-      : "Nothing is on hold for you any more. Nothing was charged.";
-    this.#say(words, "bad");
+    this.#say(lapsed ? sentence({ code: "reservation-expired" }) : text("viewer.nothing-held"), "bad");
     if (!this.dialog.contains(document.activeElement)) byId("checkout-back").focus();
   }
 
@@ -135,40 +179,46 @@ export class CheckoutSheet {
     return [...this.#state.mine.values()].filter(({ id }) => ids.has(id));
   }
 
-  #line({ drop, title: named, sku, quantity, unit_price: price }) {
-    const known = this.#state.drops.get(drop);
-    const title = known ? nameOf(known) : (named ?? sku);
-    return make(
-      "li",
-      {},
-      make("span", { class: "what" }, quantity > 1 ? `${title} × ${quantity}` : title),
-      make("b", {}, this.#state.price(price * quantity)),
-    );
+  /** What is to be paid: as the server named it last, else as the lines add up. */
+  #total(held) {
+    return this.#told?.of === keyOf(held) ? this.#told.total : sumOf(held);
   }
 
-  #pay(payment) {
+  #edited(name) {
+    if (name === "country") this.payment.load(this.#state.show.currency, this.contact.country);
+    this.#say("");
+  }
+
+  #pay() {
     const held = this.#held();
-    const email = byId("email");
-    if (held.length === 0 || this.#step !== "form") return;
-    if (!email.reportValidity()) return;
+    if (held.length === 0 || this.#step !== "form" || !this.payment.ready) return;
+    const contact = this.contact.read();
+    if (!contact) {
+      this.#say(text("viewer.address-fix", { count: this.contact.wrong }), "bad");
+      return;
+    }
     const units = this.#items?.map(({ drop, quantity }) => ({ drop, quantity }));
     this.#ask({
       ...(units ? { items: units } : { reservations: held.map(({ id }) => id) }),
-      payment,
-      ...(email.value && { email: email.value }),
-      expected_total: sumOf(held),
+      payment: this.payment.payment,
+      ...contact,
+      locale: language,
+      expected_total: this.#total(held),
     });
   }
 
   async #ask(body) {
     this.#go("paying");
-    this.#say("Paying… keep this page open.");
+    this.#say(text("viewer.paying-stay"));
     try {
       const order = await this.#live.checkout(body);
       this.#state.putOrder(order);
+      if (order.status === "requires_action" && body.payment.return_url) sendAway(order.id);
       this.show(order);
       this.follow(order);
     } catch (error) {
+      const total = error.extras?.current_total;
+      if (total !== undefined) this.#told = { total, of: keyOf(this.#held()) };
       this.#go(error.unknown || this.#live.pendingCheckout ? "unknown" : "form");
       this.#say(this.#failure(error), "bad");
       // The pressed button was out of reach meanwhile and has lost the focus.
@@ -178,25 +228,11 @@ export class CheckoutSheet {
   }
 
   #failure(error) {
-    if (this.#step === "unknown")
-      return "We do not know yet whether your payment went through. Asking again never charges twice.";
+    if (this.#step === "unknown") return text("viewer.unknown");
     const total = error.extras?.current_total;
     return total === undefined
       ? sentence(error)
-      : `The total is now ${this.#state.price(total)}. Please pay again if that is fine.`;
-  }
-
-  #paintOrder() {
-    const order = this.#state.orders.get(this.#order.id) ?? this.#order;
-    setText(byId("order-title"), ORDER_HEADINGS[order.status] ?? "Thank you!");
-    setText(byId("order-status"), ORDER_WORDS[order.status] ?? order.status);
-    setText(byId("order-id"), order.id);
-    byId("order").dataset.status = order.status;
-    fill(byId("order-lines"), order.lines ?? [], (line) => this.#line(line));
-    setText(byId("order-total"), this.#state.price(order.total));
-    const action = order.status === "requires_action" ? webAddress(order.action_url) : null;
-    byId("order-action").hidden = !action;
-    if (action) byId("order-action").href = action;
+      : text("viewer.total-now", { amount: this.#state.price(total) });
   }
 
   #go(step) {
@@ -215,10 +251,9 @@ function sumOf(reservations) {
   return reservations.reduce((sum, { unit_price: price, quantity }) => sum + price * quantity, 0);
 }
 
-/** Make the children of a list anew, but only when what they stand for has changed. */
-function fill(list, items, makeOne) {
-  const written = JSON.stringify(items);
-  if (list.dataset.written === written) return;
-  list.dataset.written = written;
-  list.replaceChildren(...items.map(makeOne));
+/** Which units, at which prices: a total that was named for others does not count for these. */
+function keyOf(lines) {
+  return JSON.stringify(
+    lines.map(({ id, drop, quantity, unit_price: price }) => [id ?? drop, quantity, price]),
+  );
 }

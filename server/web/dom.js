@@ -28,6 +28,26 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Make the children of a list anew, but only when what they stand for has changed. */
+export function fill(list, items, makeOne) {
+  const written = JSON.stringify(items);
+  if (list.dataset.written === written) return;
+  list.dataset.written = written;
+  list.replaceChildren(...items.map(makeOne));
+}
+
+/**
+ * Bring elements to the beginning of a list, in their order; those that stand right stay, and so does the focus.
+ * @param {HTMLElement} list @param {HTMLElement[]} elements
+ */
+export function place(list, elements) {
+  const focused = document.activeElement;
+  elements.forEach((element, index) => {
+    if (list.children[index] !== element) list.insertBefore(element, list.children[index] ?? null);
+  });
+  if (focused !== document.activeElement && list.contains(focused)) focused.focus({ preventScroll: true });
+}
+
 /** @param {string} id @returns {HTMLElement} the element that the page is known to have */
 export function byId(id) {
   return document.getElementById(id);
@@ -70,12 +90,12 @@ export function webAddress(url) {
  * @param {HTMLButtonElement} button @param {string} question @param {() => void} act
  */
 export function askOnce(button, question, act) {
-  const label = button.textContent;
+  const label = [...button.childNodes];
   let timer = 0;
   const rest = () => {
     clearTimeout(timer);
     button.classList.remove("asking");
-    button.textContent = label;
+    button.replaceChildren(...label);
   };
   button.addEventListener("click", ({ detail }) => {
     if (detail > 1) return; // a double click is one press, not an answer
@@ -104,4 +124,16 @@ export function notice(sentence, tone = "info") {
   place.append(line);
   while (place.children.length > MOST_NOTICES) place.firstElementChild.remove();
   setTimeout(() => line.remove(), NOTICE_STAYS_MS);
+}
+
+/**
+ * Say a sentence to screen readers alone, politely. The same sentence again is said again.
+ * @param {string} sentence
+ */
+export function aloud(sentence) {
+  const dialog = document.querySelector("dialog[open]");
+  const place = byId("aloud");
+  // What stands outside an open dialog is out of reach for a screen reader as well.
+  if (place.parentElement !== (dialog ?? document.body)) (dialog ?? document.body).append(place);
+  place.textContent = place.textContent === sentence ? `${sentence}\u00a0` : sentence;
 }

@@ -1,7 +1,10 @@
 /** The catalog on the host's console: find a product, prepare a drop of it, put it before the viewers' eyes. */
 
 import { byId, make, notice, picture, setText } from "./dom.js";
+import { refusal } from "./host-acts.js";
+import { joined } from "./host-words.js";
 import { decimal, minorUnits, money } from "./money.js";
+import { text } from "./text.js";
 import { nameOf } from "./words.js";
 
 const SHOWN = 12;
@@ -18,8 +21,8 @@ export class Products {
   #timer = 0;
 
   /**
-   * @param {import("./livedrop.js").LiveDrop} live @param {import("./show.js").ShowState} state
-   * @param {{prepare: (terms: object) => Promise<void>, pin: (skus: string[]) => Promise<any>}} acts
+   * @param {import("./client/livedrop.js").LiveDrop} live @param {import("./show.js").ShowState} state
+   * @param {import("./host-acts.js").Acts} acts
    */
   constructor(live, state, acts) {
     this.#live = live;
@@ -48,7 +51,7 @@ export class Products {
       byId("no-products").hidden = items.length > 0;
       this.paint();
     } catch (error) {
-      notice(error.message, "bad");
+      notice(refusal(error), "bad");
     }
   }
 
@@ -67,28 +70,28 @@ export class Products {
       pinned.map((product) => this.#row(product, this.#unpinButton(product))),
     );
     byId("no-pinned").hidden = pinned.length > 0;
-    setText(byId("pinned-count"), `${pinned.length} of ${MOST_PINNED}`);
+    setText(byId("pinned-count"), text("host.pinned-count", { count: pinned.length, most: MOST_PINNED }));
   }
 
   #row(product, button) {
     const { sku, unit_price: price, currency, images, inventory_quantity: stock } = product;
     const more = [
       money(price, currency, this.#state.show.locale),
-      stock === undefined ? null : `${stock} in stock`,
+      stock === undefined ? null : text("host.in-stock", { count: stock }),
       sku,
     ];
     const facts = make(
       "span",
       { class: "facts" },
+      make("span", { class: "unseen" }, `${text("host.prepare-this")} `),
       make("b", {}, nameOf(product)),
-      make("small", {}, more.filter(Boolean).join(" · ")),
+      make("small", {}, joined(more)),
     );
     const choose = {
       type: "button",
       class: "choose",
       "data-do": "choose",
       onclick: () => this.#choose(product),
-      "aria-label": `Prepare a drop: ${nameOf(product)}`,
     };
     return make(
       "li",
@@ -109,10 +112,10 @@ export class Products {
         "data-do": "pin",
         disabled: full,
         onclick: pin,
-        title: full ? `${MOST_PINNED} are pinned: unpin one of them first` : null,
-        "aria-label": `Pin ${nameOf(product)}`,
+        title: full ? text("host.pins-full", { most: MOST_PINNED }) : null,
+        "aria-label": text("host.pin-of", { title: nameOf(product) }),
       },
-      "Pin",
+      text("host.pin"),
     );
   }
 
@@ -126,9 +129,9 @@ export class Products {
         class: "quiet",
         "data-do": "unpin",
         onclick: unpin,
-        "aria-label": `Unpin ${nameOf(product)}`,
+        "aria-label": text("host.unpin-of", { title: nameOf(product) }),
       },
-      "Unpin",
+      text("host.unpin"),
     );
   }
 
@@ -162,10 +165,11 @@ export class Products {
       hold_seconds: hold,
       mode,
     } = this.form.elements;
-    const amount = minorUnits(price.value, this.#state.show.currency);
+    const { currency } = this.#state.show;
+    const amount = minorUnits(price.value, currency);
     price.setCustomValidity(
       amount === null
-        ? `An amount in ${this.#state.show.currency}, such as ${decimal(1990, this.#state.show.currency)}`
+        ? text("host.price-wanted", { currency, example: decimal(1990, currency) })
         : "",
     );
     price.addEventListener("input", () => price.setCustomValidity(""), { once: true });

@@ -1,23 +1,26 @@
 /**
  * Money as the contract has it: integers in minor units beside an ISO 4217 currency, never fractions.
- * How many minor digits a currency has is asked of the browser (JPY none, EUR two, KWD three).
+ * How many minor digits a currency has is asked of the browser (JPY none, EUR two, KWD three). Amounts are written as
+ * the page's language does; of its regions as the show's locale, else the browser's.
  */
+
+import { language, localeOf } from "./text.js";
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\u200f]/;
 const formats = new Map();
 
 function format(currency, locale) {
   const name = `${locale ?? ""} ${currency}`;
-  if (!formats.has(name)) formats.set(name, makeFormat(currency, locale));
+  if (!formats.has(name)) formats.set(name, makeFormat(currency, localeOf(locale)));
   return formats.get(name);
 }
 
 function makeFormat(currency, locale) {
   try {
-    return new Intl.NumberFormat(locale || undefined, { style: "currency", currency });
+    return new Intl.NumberFormat(locale, { style: "currency", currency });
   } catch {
     // A locale that this browser cannot read must not hide the price.
-    return new Intl.NumberFormat(undefined, { style: "currency", currency });
+    return new Intl.NumberFormat(language, { style: "currency", currency });
   }
 }
 

@@ -5,7 +5,8 @@
  *   `kind` is for styling and tests; `act` is null where the button is not to be pressed
  */
 
-import { countdown } from "./words.js";
+import { number, text } from "./text.js";
+import { countdown, dateOf, isFar } from "./words.js";
 
 /** @returns {Offer} */
 function offer(kind, label, hint = "", act = null) {
@@ -21,111 +22,136 @@ export function offerOf(drop, state, now, page) {
   const held = state.own(drop.id, "held");
   if (held.length > 0) return heldOffer(drop, held, state, now);
   if (state.own(drop.id, "paying").length > 0)
-    return offer("paying", "Paying…", "your payment is being worked on");
+    return offer("paying", text("viewer.paying"), text("viewer.paying-hint"));
   if (page.asking)
     return offer(
       "asking",
-      "Asking…",
-      page.connection === "live" ? "" : "goes on as soon as you are connected again",
+      text("viewer.asking"),
+      page.connection === "live" ? "" : text("viewer.asking-later"),
     );
   return notHeldOffer(drop, state, now, page);
 }
 
-/** @returns {number} how many more this viewer may take, by the limit alone */
+/** @returns {number} how many more this viewer may take, by the limits of the drop and of the whole show alone */
 export function allowance(drop, state) {
   if (state.capped.has(drop.id)) return 0;
-  const taken = state.own(drop.id, "held", "paying", "sold").reduce((sum, { quantity }) => sum + quantity, 0);
-  return Math.max(0, drop.limit_per_viewer - taken);
+  const inShow = state.show?.limit_per_viewer ?? Infinity;
+  const left = Math.min(drop.limit_per_viewer - taken(state, drop.id), inShow - taken(state));
+  return Math.max(0, left);
+}
+
+/** The units that count against a limit: of one drop, or of all. */
+function taken(state, drop) {
+  let units = 0;
+  for (const one of state.mine.values()) if (drop === undefined || one.drop === drop) units += one.quantity;
+  return units;
 }
 
 function heldOffer(drop, held, state, now) {
   const all = state.held.filter(({ expires_at: at }) => at > now);
   const first = all.find((one) => one.drop === drop.id);
-  if (!first) return offer("lapsing", "Time is up", "it goes back to the others");
+  if (!first) return offer("lapsing", text("viewer.time-up"), text("viewer.time-up-hint"));
   const total = all.reduce((sum, { unit_price: price, quantity }) => sum + price * quantity, 0);
-  const what = all.length > held.length ? "Pay all" : "Pay";
+  const label = all.length > held.length ? "viewer.pay-all" : "viewer.pay";
   // Our idea of the server's clock is not exact: never promise more than the whole time.
   const left = Math.min(first.expires_at - now, drop.hold_seconds * 1000);
-  return offer("taken", `${what} · ${state.price(total)}`, `taken – pay within ${countdown(left)}`, "pay");
+  const hint = text("viewer.pay-within", { time: countdown(left) });
+  return offer("taken", text(label, { amount: state.price(total) }), hint, "pay");
 }
 
 function notHeldOffer(drop, state, now, page) {
-  if (state.show?.status === "ended") return closedOffer(drop, state, "The show has ended");
-  if (drop.status === "closed") return closedOffer(drop, state, "Closed");
+  if (state.show?.status === "ended") return closedOffer(drop, state, "show-ended");
+  if (drop.status === "closed") return closedOffer(drop, state, "closed");
   if (drop.status === "scheduled") return scheduledOffer(drop, now);
   if (drop.status === "countdown") {
     const left = drop.opens_at - now;
     return left > 0
-      ? offer("countdown", `Opens in ${countdown(left)}`, limitWords(drop))
-      : offer("countdown", "Opening…");
+      ? offer("countdown", text("viewer.opens-in", { time: countdown(left) }), limitWords(drop))
+      : offer("countdown", text("viewer.opening"));
   }
-  return soldOutOffer(drop, state) ?? haltedOffer(drop, state, page) ?? onSaleOffer(drop, state, page);
+  return soldOutOffer(drop, state, page) ?? haltedOffer(drop, state, page) ?? onSaleOffer(drop, state, page);
 }
 
 function scheduledOffer(drop, now) {
   const left = (drop.opens_at ?? 0) - now;
-  return left > 0
-    ? offer("scheduled", `Opens in ${countdown(left)}`, limitWords(drop))
-    : offer("scheduled", "Opens soon", limitWords(drop));
+  if (left <= 0) return offer("scheduled", text("viewer.opens-soon"), limitWords(drop));
+  const time = isFar(left) ? dateOf(drop.opens_at) : countdown(left);
+  return offer("scheduled", text("viewer.opens-in", { time }), limitWords(drop));
 }
 
 /** The reasons for which an open or paused drop has nothing for this viewer. */
-function soldOutOffer(drop, state) {
+function soldOutOffer(drop, state, page) {
   const bought = state.own(drop.id, "sold").reduce((sum, { quantity }) => sum + quantity, 0);
-  if (bought > 0 && allowance(drop, state) === 0)
-    return offer("bought", "It is yours", `${bought} bought – the limit per person`);
-  if (allowance(drop, state) === 0) return offer("limit", "Limit reached", limitWords(drop));
+  if (allowance(drop, state) === 0)
+    return bought > 0
+      ? offer("bought", text("viewer.yours"), text("viewer.yours-limit", { count: bought }))
+      : offer("limit", text("viewer.limit"), limitWords(drop));
   if (drop.mode === "draw") return null;
   const place = state.places.get(drop.id);
-  if (place) return offer("waiting", `You are number ${place.position} in line`, "what comes back is yours in turn");
+  if (place) return waitingOffer(drop, place);
   if (drop.available > 0) return null;
-  if (drop.held > 0 && drop.waitlist) return offer("all-held", "All on hold", "join the line for what comes back", "join");
-  if (drop.held > 0) return offer("all-held", "All on hold", "what is not paid comes back");
-  return missedOffer(drop, state) ?? offer("sold-out", "Sold out");
+  // The line is open while the show is under way, halted or not.
+  const joinable = drop.waitlist && state.show?.status !== "scheduled" && page.connection !== "ended";
+  if (drop.held > 0 && joinable)
+    return offer("all-held", text("viewer.all-held"), text("viewer.all-held-join"), "join");
+  if (drop.held > 0) return offer("all-held", text("viewer.all-held"), text("viewer.all-held-wait"));
+  if (bought > 0) return offer("bought", text("viewer.yours"), text("viewer.yours-last", { count: bought }));
+  return missedOffer(drop, state) ?? offer("sold-out", text("viewer.sold-out"));
+}
+
+function waitingOffer(drop, { position }) {
+  const length = Math.max(drop.waitlist_length ?? 0, position);
+  const hint = length > 1 ? text("viewer.in-line-of", { count: length }) : text("viewer.in-line-hint");
+  return offer("waiting", text("viewer.in-line", { position: number(position) }), hint);
 }
 
 /** The reasons for which nothing can be had just now. */
 function haltedOffer(drop, state, page) {
-  if (drop.status === "paused") return offer("paused", "Paused", "goes on in a moment");
-  if (state.show?.status === "paused") return offer("paused", "The show is paused", "goes on in a moment");
-  if (state.show?.status === "scheduled") return offer("scheduled", "The show has not started");
+  const soon = text("viewer.paused-hint");
+  if (drop.status === "paused") return offer("paused", text("viewer.paused"), soon);
+  if (state.show?.status === "paused") return offer("paused", text("viewer.show-paused"), soon);
+  if (state.show?.status === "scheduled") return offer("scheduled", text("viewer.show-not-started"));
   if (page.connection === "ended")
-    return offer("offline", "Not connected", "reload the page, or ask for a new link");
+    return offer("offline", text("viewer.not-connected"), text("viewer.not-connected-hint"));
   return null;
 }
 
 function onSaleOffer(drop, state, page) {
   if (drop.mode === "draw") return drawOffer(drop, state);
+  if (drop.mode === "first_paid")
+    return offer("open", text("viewer.buy-now"), text("viewer.buy-now-hint"), "buy");
   const again = state.own(drop.id, "sold").length > 0;
-  const limit = again ? `${allowance(drop, state)} more for you` : limitWords(drop);
-  const hint = page.connection === "live" ? limit : "asks as soon as you are connected again";
-  if (drop.mode === "first_paid") return offer("open", "Buy now", "yours once it is paid: nothing is held", "buy");
-  return offer("open", again ? "Take another" : "Take it", hint, "take");
+  const limit = again ? text("viewer.more-for-you", { count: allowance(drop, state) }) : limitWords(drop);
+  const calm = state.missed.get(drop.id) === "lapsed" ? text("viewer.missed-lapsed") : limit;
+  const hint = page.connection === "live" ? calm : text("viewer.asks-later");
+  return offer("open", text(again ? "viewer.take-another" : "viewer.take"), hint, "take");
 }
 
 function drawOffer(drop, state) {
-  const entries = drop.waitlist_length === 1 ? "1 entry" : `${drop.waitlist_length} entries`;
+  const available = number(drop.available);
+  const entries = text("viewer.draw-entries", { count: drop.waitlist_length, available });
   return state.places.has(drop.id)
-    ? offer("waiting", "You are in the draw", `${entries} for ${drop.available}`)
-    : offer("open", "Enter the draw", `${entries} for ${drop.available}`, "join");
+    ? offer("waiting", text("viewer.in-draw"), entries)
+    : offer("open", text("viewer.enter-draw"), entries, "join");
 }
 
-function closedOffer(drop, state, label) {
-  if (state.own(drop.id, "sold").length > 0) return offer("bought", "It is yours", label.toLowerCase());
-  if (drop.mode === "draw" && state.places.has(drop.id)) return offer("missed", "Not drawn", "others were drawn");
-  return missedOffer(drop, state) ?? offer("closed", label);
+function closedOffer(drop, state, why) {
+  if (state.own(drop.id, "sold").length > 0)
+    return offer("bought", text("viewer.yours"), text(`viewer.${why}-hint`));
+  if (drop.mode === "draw" && state.places.has(drop.id))
+    return offer("missed", text("viewer.not-drawn"), text("viewer.not-drawn-hint"));
+  return missedOffer(drop, state) ?? offer("closed", text(`viewer.${why}`));
 }
 
 function missedOffer(drop, state) {
   const why = state.missed.get(drop.id);
   if (!why) return null;
-  return offer(
-    "missed",
-    "Missed",
-    why === "lapsed" ? "your time to pay ran out" : "it sold out before your turn",
-  );
+  const hint = text(why === "lapsed" ? "viewer.missed-lapsed" : "viewer.missed-faster");
+  return offer("missed", text("viewer.missed"), hint);
 }
 
 function limitWords(drop) {
-  return drop.limit_per_viewer === 1 ? "one per person" : `up to ${drop.limit_per_viewer} per person`;
+  return drop.limit_per_viewer === 1
+    ? text("viewer.one-each")
+    : text("viewer.some-each", { count: drop.limit_per_viewer });
 }

@@ -8,6 +8,9 @@ const STOCK = ["available", "held", "sold", "quantity", "revision", "waitlist_le
 /** A drop in one of these states is what the show is about right now. */
 const ON_STAGE = new Set(["countdown", "open", "paused"]);
 
+/** What an order has made of a reservation; no reservation's own message changes that. */
+const SETTLED = new Set(["sold", "refunded"]);
+
 /** A message's effect on the show's own status. */
 const SHOW_STATUS = {
   "show.started": "live",
@@ -32,11 +35,13 @@ export class ShowState {
     this.#keepOrder = keepOrder;
     this.show = null;
     this.viewers = 0;
+    /** @type {Record<string, number>} kind of applause -> how often, since the show began */
+    this.reactions = {};
     /** @type {object[]} pinned products */
     this.pinned = [];
     /** @type {Map<string, object>} drops by id */
     this.drops = new Map();
-    /** @type {Map<string, object>} this viewer's reservations that are held, being paid or sold */
+    /** @type {Map<string, object>} this viewer's reservations that are held, being paid, sold or refunded */
     this.mine = new Map();
     /** @type {Map<string, string>} drop id -> why this viewer got none: `lapsed` or `out-of-stock` */
     this.missed = new Map();
@@ -53,7 +58,10 @@ export class ShowState {
     const { type } = message;
     if (type === "welcome") this.#welcome(message);
     else if (type in SHOW_STATUS) this.show = { ...this.show, ...message.show, status: SHOW_STATUS[type] };
+    else if (type === "show.arranged") this.show = { ...this.show, run: message.drops };
+    else if (type === "video.changed") this.show = { ...this.show, video_url: message.video_url };
     else if (type === "viewers.updated") this.viewers = message.count;
+    else if (type === "reactions") this.reactions = message.counts;
     else if (type === "product.pinned") this.pinned = message.products ?? [];
     else if (type === "reservation") this.putReservation(message.reservation);
     else if (type === "waitlist") this.#putPlace(message);
@@ -65,15 +73,15 @@ export class ShowState {
   /** Put a drop as some answer or event describes it; its stock counts only if it is not older than what is known. */
   putDrop(drop) {
     const known = this.drops.get(drop.id);
-    const next = { ...known, ...drop };
+    const next = { ...drop }; // whole: what it does not have any more is gone, as the moment of a countdown called off
     if (known && drop.revision < known.revision) for (const name of STOCK) next[name] = known[name];
     this.drops.set(drop.id, next);
   }
 
   putReservation(reservation) {
     const { id, drop, state } = reservation;
-    // The answer to a checkout may overtake what the socket says about its way there.
-    if (this.mine.get(id)?.state === "sold") return;
+    // The answer to a checkout may overtake what the socket says about its way there; a paid unit can only be given back.
+    if (SETTLED.has(this.mine.get(id)?.state) && state !== "released") return;
     if (state === "released" || state === "expired") {
       if (state === "expired" && this.mine.has(id)) this.missed.set(drop, "lapsed");
       this.mine.delete(id);
@@ -94,8 +102,10 @@ export class ShowState {
       return;
     }
     for (const { reservation: id, drop, sku, quantity, unit_price: price } of order.lines ?? []) {
-      const sold = { id, drop, sku, quantity, unit_price: price, currency: order.currency, state: "sold" };
-      this.mine.set(id, { ...this.mine.get(id), ...sold });
+      // Paid back, it is not theirs any more, and still counts against the limit.
+      const state = order.status === "refunded" ? "refunded" : "sold";
+      const bought = { id, drop, sku, quantity, unit_price: price, currency: order.currency, state };
+      this.mine.set(id, { ...this.mine.get(id), ...bought });
     }
   }
 
@@ -141,23 +151,24 @@ export class ShowState {
     this.drops = new Map((snapshot.drops ?? []).map((drop) => [drop.id, drop]));
   }
 
-  /** Sold ones stay, remembered from orders; of the others the server's list is the whole truth. */
+  /** Those of orders stay, remembered from them; of the others the server's list is the whole truth. */
   #replaceMine(reservations, now) {
     const named = new Set(reservations.map(({ id }) => id));
     for (const [id, { drop, state, expires_at: expiresAt }] of this.mine) {
-      if (state === "sold" || named.has(id)) continue;
+      if (SETTLED.has(state) || named.has(id)) continue;
       if (expiresAt <= now) this.missed.set(drop, "lapsed");
       this.mine.delete(id);
     }
     for (const reservation of reservations) this.putReservation(reservation);
   }
 
-  #dropEvent({ type, drop, drop_id: id = drop?.id, stock, opens_at: opensAt }) {
+  #dropEvent({ type, at, drop, drop_id: id = drop?.id, stock, opens_at: opensAt, wave }) {
     if (drop) this.putDrop(drop);
     const known = this.drops.get(id);
     if (!known) return;
     if (type in DROP_STATUS) known.status = DROP_STATUS[type];
     if (opensAt !== undefined) known.opens_at = opensAt;
+    if (wave !== undefined && known.waves?.[wave - 1]) known.waves[wave - 1].released_at = at;
     if (stock) this.#putStock(id, stock);
   }
 

@@ -1,9 +1,10 @@
 /** The honest stock bar: what can be taken, what others hold and may lose again, what is sold. */
 
 import { make, setText } from "./dom.js";
+import { number, text } from "./text.js";
 
 const PARTS = ["available", "held", "sold"];
-const WORDS = { available: "available", held: "on hold", sold: "sold" };
+const NUMBER = "\u0000"; // stands for the number in a sentence, until it is cut there
 
 export class StockBar {
   #bars = {};
@@ -14,12 +15,10 @@ export class StockBar {
     const legend = make("p", { class: "legend" });
     for (const part of PARTS) {
       this.#bars[part] = make("span", { class: part });
-      this.#numbers[part] = make("b", { [`data-${part}`]: "" });
       bar.append(this.#bars[part]);
-      legend.append(make("span", { class: part }, this.#numbers[part], ` ${WORDS[part]}`));
+      legend.append(this.#legend(part, `stock.${part}`));
     }
-    this.#numbers.quantity = make("b", { "data-quantity": "" });
-    legend.append(make("span", { class: "quantity" }, "of ", this.#numbers.quantity));
+    legend.append(this.#legend("quantity", "stock.of"));
     this.bar = bar;
     this.element = make("div", { class: "stock" }, bar, legend);
   }
@@ -32,11 +31,16 @@ export class StockBar {
     }
     for (const part of [...PARTS, "quantity"]) {
       this.#numbers[part].setAttribute(`data-${part}`, String(drop[part]));
-      setText(this.#numbers[part], drop[part].toLocaleString());
+      setText(this.#numbers[part], number(drop[part]));
     }
-    this.bar.setAttribute(
-      "aria-label",
-      `${drop.available} available, ${drop.held} on hold, ${drop.sold} sold, of ${drop.quantity}`,
-    );
+    const { available, held, sold, quantity } = drop;
+    this.bar.setAttribute("aria-label", text("stock.aloud", { available, held, sold, quantity }));
+  }
+
+  /** The number stands where the language puts it. */
+  #legend(part, key) {
+    this.#numbers[part] = make("b", { [`data-${part}`]: "" });
+    const [before, after] = text(key, { number: NUMBER }).split(NUMBER);
+    return make("span", { class: part }, before, this.#numbers[part], after ?? null);
   }
 }

@@ -2,18 +2,38 @@
  * Numbers and codes in words that a person can act on.
  */
 
+import { language, localeOf, number, text } from "./text.js";
+
+const DAY_MS = 86_400_000;
+const two = new Intl.NumberFormat(localeOf(), { minimumIntegerDigits: 2, useGrouping: false });
+const countries = new Intl.DisplayNames(language, { type: "region" });
+const moment = new Intl.DateTimeFormat(localeOf(), { dateStyle: "medium", timeStyle: "short" });
+
 /** @param {number} ms left @returns {string} `0:07`, `12:00`, `1:02:03`; seconds are rounded up, so 0:00 means over */
 export function countdown(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
-  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  const [hours, minutes, rest] = parts.map(String);
-  if (hours === "0") return `${minutes}:${rest.padStart(2, "0")}`;
-  return `${hours}:${minutes.padStart(2, "0")}:${rest.padStart(2, "0")}`;
+  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  if (hours === 0) return `${number(minutes)}:${two.format(rest)}`;
+  return `${number(hours)}:${two.format(minutes)}:${two.format(rest)}`;
 }
 
-/** @param {number} count @param {string} one @param {string} [many] @returns {string} `1 unit`, `2 units` */
-export function counted(count, one, many = `${one}s`) {
-  return `${count.toLocaleString()} ${count === 1 ? one : many}`;
+/** @param {number} at Unix ms @returns {string} a date and time of day, where the reader is */
+export function dateOf(at) {
+  return moment.format(at);
+}
+
+/** @param {string} code of ISO 3166-1 @returns {string} the country's name; the code where it is none */
+export function countryName(code) {
+  try {
+    return countries.of(code) ?? code;
+  } catch {
+    return code;
+  }
+}
+
+/** @param {number} ms @returns {boolean} whether a countdown would say less than a date */
+export function isFar(ms) {
+  return ms > DAY_MS;
 }
 
 /**
@@ -27,60 +47,48 @@ export function nameOf({ title, options }) {
   return [title, ...values].join(" · ");
 }
 
-const SENTENCES = {
-  "out-of-stock": ({ available }) =>
-    available > 0
-      ? `Only ${available} left: choose fewer.`
-      : "Somebody was faster: nothing is left right now.",
-  "limit-reached": () => "You already have as many as one person can take.",
-  "drop-not-open": () => "Not open yet.",
-  "drop-closed": () => "This drop has closed.",
-  "show-not-live": () => "The show is not live right now.",
-  "reservation-expired": () => "Your time ran out and the items went back. Nothing was charged.",
-  "payment-declined": () =>
-    "The card was declined. Nothing was charged: try another one while your time runs.",
-  "total-changed": () => "The price has changed. Please look at the new total and pay again.",
-  "in-progress": () => "This is still being worked on. One moment.",
-  "rate-limited": () => "That was a bit fast. One moment.",
-  unauthenticated: () => "This link is no longer valid. Ask for a new one.",
-  "not-allowed": () => "This link does not allow that.",
-  unavailable: () => "No answer from the server. Nothing is taken or charged twice: try again.",
-};
+/** The codes that are said to buyers; of others the server's own sentence is the best there is. */
+const SAID = new Set([
+  "out-of-stock",
+  "limit-reached",
+  "drop-not-open",
+  "drop-closed",
+  "show-not-live",
+  "reservation-expired",
+  "payment-declined",
+  "total-changed",
+  "in-progress",
+  "rate-limited",
+  "unauthenticated",
+  "not-allowed",
+  "unavailable",
+]);
 
-/** @param {import("./livedrop.js").LiveDropError} error @returns {string} a sentence for buyers */
-export function sentence(error) {
-  const known = SENTENCES[error.code];
-  return known ? known(error.extras ?? {}) : error.message;
+/** @param {{code: string, message?: string, extras?: object}} error @returns {string} a sentence for buyers */
+export function sentence({ code, message, extras }) {
+  if (code === "out-of-stock" && extras?.available > 0) {
+    return text("error.fewer-left", { count: extras.available });
+  }
+  return SAID.has(code) ? text(`error.${code}`) : (message ?? code);
+}
+
+function named(prefix, codes) {
+  return Object.fromEntries(codes.map((code) => [code, text(`${prefix}.${code}`)]));
 }
 
 /** @type {Record<string, string>} an order's status in words */
-export const ORDER_WORDS = {
-  confirming: "Being confirmed",
-  requires_action: "Your bank asks for a confirmation",
-  paid: "Paid",
-  fulfilled: "On its way",
-  cancelled: "Cancelled",
-  refunded: "Refunded",
-  partially_refunded: "Partly refunded",
-};
-
-/** @type {Record<string, string>} what an order's sheet is headed with, by the order's status */
-export const ORDER_HEADINGS = {
-  confirming: "Nearly there",
-  requires_action: "Nearly there",
-  cancelled: "This order was cancelled",
-  refunded: "This order was refunded",
-  partially_refunded: "Part of this order was refunded",
-};
+export const ORDER_WORDS = named("order", [
+  "confirming",
+  "requires_action",
+  "paid",
+  "fulfilled",
+  "cancelled",
+  "refunded",
+  "partially_refunded",
+]);
 
 /** @type {Record<string, string>} a show's status in words */
-export const SHOW_WORDS = { scheduled: "Not started", live: "Live", paused: "Paused", ended: "Ended" };
+export const SHOW_WORDS = named("show", ["scheduled", "live", "paused", "ended"]);
 
 /** @type {Record<string, string>} a drop's status in words */
-export const DROP_WORDS = {
-  scheduled: "Coming up",
-  countdown: "Countdown",
-  open: "Open",
-  paused: "Paused",
-  closed: "Closed",
-};
+export const DROP_WORDS = named("drop", ["scheduled", "countdown", "open", "paused", "closed"]);

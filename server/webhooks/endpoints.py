@@ -150,14 +150,13 @@ class Webhooks:
             now = await self._clock.sync()
             content = signing.body("webhook.test", now, {"webhook": endpoint})
             return await self.post(
-                endpoint, row.url, row.secrets, f"test {endpoint} {ids.secret(8)}", content
+                endpoint, row.url, row.secrets, f"test {endpoint} {ids.secret(8)}", content, now
             )
 
-    async def post(
-        self, endpoint: str, url: str, secrets: list[list[Any]], message: str, content: bytes
+    async def post(  # noqa: PLR0913, PLR0917  what is sent, where to, and when
+        self, endpoint: str, url: str, secrets: list[list[Any]], message: str, content: bytes, now: int
     ) -> Result:
-        """Make one try with every secret that is valid now; `secrets` as the row has them."""
-        now = self._clock.now_ms()
+        """Make one try at `now` (Unix ms) with every secret that is valid then; `secrets` as the row has them."""
         try:
             opened = [
                 self._seal.open(sealed, endpoint).decode()

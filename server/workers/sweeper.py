@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from server.checkout.saga import Checkout
     from server.inventory.holds import Holds
     from server.shows.drops import Drops
+    from server.shows.series import Series
     from server.shows.shows import Shows
     from server.store.redis import Redis
     from server.store.redis_clock import RedisClock
@@ -33,6 +34,7 @@ RESUME_SECONDS = 1.0
 REFUND_SECONDS = 2.0
 RETIRE_SECONDS = 10.0
 RECOUNT_SECONDS = 5.0
+SAMPLE_SECONDS = 10.0
 AT_ONCE = 8  # shows looked after at the same time: one whose provider hangs delays no other
 MOST_ROUNDS = (
     20  # looks for due moves of one show in a turn: a long queue is served in steps, and others wait too
@@ -51,6 +53,7 @@ class Sweeper:
         clock: RedisClock,
         shows: Shows,
         drops: Drops,
+        series: Series,
         holds: Holds,
         checkout: Checkout,
         refunds: Refunds,
@@ -61,6 +64,7 @@ class Sweeper:
         self._clock = clock
         self._shows = shows
         self._drops = drops
+        self._series = series
         self._holds = holds
         self._checkout = checkout
         self._refunds = refunds
@@ -75,6 +79,7 @@ class Sweeper:
             tasks.create_task(_for_ever(REFUND_SECONDS, self._refunds.waiting, self._refunds.resume))
             tasks.create_task(_for_ever(RETIRE_SECONDS, self._shows.active, self._retire))
             tasks.create_task(_for_ever(RECOUNT_SECONDS, self._shows.active, self._shows.recount))
+            tasks.create_task(_for_ever(SAMPLE_SECONDS, self._shows.active, self._series.sample))
 
     async def _retire(self, show: str) -> None:
         """Retire an ended show once the ledger has all of its log; ended first, so that nothing comes after."""

@@ -128,7 +128,9 @@ class Deliveries:
 
     async def _deliver(self, claim: Claim, parcel: Parcel) -> None:
         content = signing.body(parcel.type, parcel.at, parcel.data)
-        result = await self._webhooks.post(parcel.endpoint, claim.url, claim.secrets, parcel.id, content)
+        result = await self._webhooks.post(
+            parcel.endpoint, claim.url, claim.secrets, parcel.id, content, self._clock.now_ms()
+        )
         self._remember(parcel.endpoint, result)
         now = self._clock.now_ms()
         if result.outcome is Outcome.GONE:

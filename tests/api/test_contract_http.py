@@ -58,6 +58,7 @@ FIGURES = {
     "conversion",
     "unmet_demand",
     "waitlist",
+    "taken",
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from server import ids
-from server.app import OPERATIONS
+from server.api.operations import OPERATIONS
 from server.auth import Role
 from server.errors import Code
 from server.payments.bank.signature import key_of
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.stage import Stage
 
 CARD = {"method": "card", "token": "tok_ok"}
+VIDEO = "https://video.example/live.m3u8"
 
 
 @pytest.fixture
@@ -111,6 +112,17 @@ async def test_openapi_says_which_headers_and_queries_there_are(document: dict[s
         )
 
 
+async def running(tour: Tour, host: str, of_drop: dict[str, str]) -> None:
+    """Arrange the drops, change the video, count a drop down, call that off and count it down again."""
+    of_show = {"show": of_drop["show"]}
+    await tour.call("PUT /v1/shows/{show}/video", host, **of_show, json={"url": VIDEO})
+    await tour.call("PUT /v1/shows/{show}/run", host, **of_show, json={"drops": [of_drop["drop"]]})
+    opening = {"countdown_ms": 60_000}
+    for verb in ("open", "cancel", "open"):
+        body: dict[str, Any] = {"json": opening} if verb == "open" else {}
+        await tour.call(f"POST /v1/shows/{{show}}/drops/{{drop}}/{verb}", host, **of_drop, **body)
+
+
 async def changes(
     tour: Tour, host: str, viewer: str, of_drop: dict[str, str], known: tuple[str, str]
 ) -> None:
@@ -144,7 +156,8 @@ async def test_real_answers_of_every_operation_are_as_described(
     await tour.call("GET /v1/catalog/products", host)
     await tour.call("GET /v1/catalog/products/{sku}", host, sku="MUG")
     await tour.call("POST /v1/tokens", host, json={"sub": "guest", "role": "viewer", "shows": [stage.show]})
-    await tour.call("GET /v1/payments/methods", viewer)
+    for name in ("payments/methods", "rates"):
+        await tour.call(f"GET /v1/{name}", viewer)
     await told_by_providers(tour, viewer)
     full = {
         "title": "Tour",
@@ -152,6 +165,7 @@ async def test_real_answers_of_every_operation_are_as_described(
         "locale": "de-DE",
         "starts_at": 1_900_000_000_000,
         "limit_per_viewer": 50,
+        "video_url": VIDEO,
     }
     show = (await tour.call("POST /v1/shows", host, key=ids.secret(8), json=full))["id"]
     terms = {"sku": "MUG", "quantity": 9, "limit_per_viewer": 9, "closes_at": 4_000_000_000_000}
@@ -162,8 +176,7 @@ async def test_real_answers_of_every_operation_are_as_described(
     await tour.call("POST /v1/shows/{show}/pause", host, **of_show)
     await tour.call("POST /v1/shows/{show}/resume", host, **of_show)
     await tour.call("PUT /v1/shows/{show}/pinned", host, **of_show, json={"skus": ["MUG"]})
-    opening = {"countdown_ms": 60_000}
-    await tour.call("POST /v1/shows/{show}/drops/{drop}/open", host, **of_drop, json=opening)
+    await running(tour, host, of_drop)
     take = "POST /v1/shows/{show}/drops/{drop}/reservations"
     await tour.call(take, viewer, **of_drop, key=ids.secret(8), json={"quantity": 1})
     for verb in ("open", "pause", "resume"):
@@ -191,7 +204,14 @@ async def test_real_answers_of_every_operation_are_as_described(
     assert waits["status"] == "confirming"
     await changes(tour, host, viewer, of_drop, (order["id"], waits["id"]))
     await tour.call("DELETE /v1/reservations/{reservation}", viewer, reservation=held[1])
-    for name in ("", "/{show}", "/{show}/drops", "/{show}/orders", "/{show}/metrics"):
+    for name in (
+        "",
+        "/{show}",
+        "/{show}/drops",
+        "/{show}/orders",
+        "/{show}/metrics",
+        "/{show}/metrics/series",
+    ):
         await tour.call(f"GET /v1/shows{name}", host, **(of_show if name else {}))
     await tour.call("GET /v1/shows/{show}/drops/{drop}", host, **of_drop)
     await tour.call("POST /v1/shows/{show}/drops/{drop}/close", host, **of_drop)

@@ -9,7 +9,6 @@ import pytest
 from server import ids
 from server.auth import Role
 from server.store.keys import key
-from server.store.place import Place
 from server.store.redis import connect
 from tests.problems import assert_problem
 from tests.stage import MUG_PRICE
@@ -232,9 +231,7 @@ async def test_orders_outlive_their_show(stage: Stage) -> None:
     buyer = stage.viewer()
     order, _ = await bought(stage, 1, buyer=buyer)
     assert (await stage.host("POST", f"/v1/shows/{stage.show}/end")).status_code == 200
-    url = Place(stage.server.data.absolute() / "valkey").url()
-    assert url is not None
-    client = connect(url)
+    client = connect(stage.server.store_url)
     try:
 
         async def retired() -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from server.app import OPERATIONS
+from server.api.operations import OPERATIONS
 from server.auth import Role
 from tests.problems import assert_problem
 
@@ -30,12 +30,16 @@ ALLOWED: dict[str, set[Role]] = {
     "POST /v1/shows/{show}/resume": HOST,
     "POST /v1/shows/{show}/end": HOST,
     "PUT /v1/shows/{show}/pinned": HOST,
+    "PUT /v1/shows/{show}/run": HOST,
+    "PUT /v1/shows/{show}/video": HOST,
     "GET /v1/shows/{show}/metrics": HOST,
+    "GET /v1/shows/{show}/metrics/series": HOST,
     "GET /v1/shows/{show}/orders": HOST,
     "POST /v1/shows/{show}/drops": HOST,
     "GET /v1/shows/{show}/drops": EVERYBODY,
     "GET /v1/shows/{show}/drops/{drop}": EVERYBODY,
     "POST /v1/shows/{show}/drops/{drop}/open": HOST,
+    "POST /v1/shows/{show}/drops/{drop}/cancel": HOST,
     "POST /v1/shows/{show}/drops/{drop}/pause": HOST,
     "POST /v1/shows/{show}/drops/{drop}/resume": HOST,
     "POST /v1/shows/{show}/drops/{drop}/close": HOST,
@@ -113,6 +117,8 @@ async def test_nobody_reaches_into_another_show(stage: Stage, operation: str) ->
     bodies: dict[str, Any] = {
         "drops": {"sku": "MUG", "quantity": 1},
         "pinned": {"skus": []},
+        "run": {"drops": []},
+        "video": {"url": None},
         "reservations": {"quantity": 1, "items": [{"drop": "dr_none", "quantity": 1}]},
         "restock": {"quantity": 1},
     }

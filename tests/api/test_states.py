@@ -41,6 +41,7 @@ DROP_WAYS: dict[str, tuple[tuple[str, dict[str, Any] | None], ...]] = {
 DROP_VERBS: dict[str, tuple[str, dict[str, Any] | None]] = {
     "open": ("open", None),
     "count down": ("open", COUNTDOWN),
+    "cancel": ("cancel", None),
     "pause": ("pause", None),
     "resume": ("resume", None),
     "close": ("close", None),
@@ -50,6 +51,7 @@ DROP_MOVES = {
     ("scheduled", "open"): "open",
     ("scheduled", "count down"): "countdown",
     ("countdown", "open"): "open",
+    ("countdown", "cancel"): "scheduled",
     ("open", "pause"): "paused",
     ("paused", "resume"): "open",
     **{(state, "close"): "closed" for state in DROP_WAYS if state != "closed"},
@@ -107,7 +109,8 @@ async def test_every_move_of_a_drop(stage: Stage, state: str, verb: str) -> None
     moved = await stage.host("POST", f"/v1/shows/{stage.show}/drops/{drop}/{name}", json=body)
     expected = DROP_MOVES.get((state, verb))
     if expected is None:
-        assert_problem(moved, 409, "wrong-state", f"Cannot {name} a drop that is {state}.")
+        phrase = "cancel the countdown of" if verb == "cancel" else name
+        assert_problem(moved, 409, "wrong-state", f"Cannot {phrase} a drop that is {state}.")
         assert await stage.stock(drop) == before
     else:
         assert (moved.status_code, moved.json()["status"]) == (200, expected)

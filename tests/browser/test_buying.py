@@ -89,9 +89,11 @@ async def test_a_declined_card_says_so_and_another_one_pays(windows: Windows, st
     page = await windows.viewer()
     await take(page, drop)
     await card(page, drop).locator(".take").tap()
-    await page.get_by_role("button", name="Try a card that is declined").tap()
+    await page.get_by_label("Test card").select_option("One that is declined")
+    await page.get_by_role("button", name="with the test card").tap()
     await expect(page.get_by_role("alert")).to_contain_text("The card was declined. Nothing was charged")
     await sees_stock(page, drop, 0, 1, 0)
+    await page.get_by_label("Test card").select_option("One that pays")
     await page.get_by_role("button", name="with the test card").tap()
     await thanked(page)
     await sees_stock(page, drop, 0, 0, 1)
@@ -104,7 +106,8 @@ async def test_a_card_whose_bank_asks(windows: Windows, stage: Stage, verdict: s
     page = await windows.viewer()
     await take(page, drop)
     await card(page, drop).locator(".take").tap()
-    await page.get_by_role("button", name="Try a card whose bank asks you").tap()
+    await page.get_by_label("Test card").select_option("One whose bank asks you")
+    await page.get_by_role("button", name="with the test card").tap()
     asked = page.get_by_role("link", name="Confirm with your bank")
     await expect(asked).to_be_visible()
     await sees_stock(page, drop, 0, 1, 0)
@@ -139,6 +142,8 @@ async def test_an_order_that_is_paid_back_says_so(windows: Windows, stage: Stage
         assert (await stage.host("POST", refund, json=body)).is_success
         await expect(page.locator("#order-title")).to_have_text(heading)
         await expect(page.locator("#order-status")).to_have_text(badge)
+    await page.get_by_role("button", name="Back to the show").tap()
+    await expect(card(page, drop).locator(".take")).to_contain_text("Limit reached")
 
 
 async def test_a_lapsed_hold_says_so_and_can_be_taken_again(windows: Windows, stage: Stage) -> None:

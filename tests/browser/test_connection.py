@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.async_api import expect
 
+from server.protocol.codec import unpack_event
 from tests.browser.cable import Cable
 from tests.browser.windows import card, sees_stock
 
@@ -22,18 +24,26 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 UNREACHABLE = r"^WebSocket connection to '\S+' failed"
 REFUSED = r"status of 40[34] "
 
+Message = dict[str, Any]
+
 
 class Wire:
     """What a page has received on its websockets, and asked for over HTTP."""
 
     def __init__(self, page: Page) -> None:
-        self.received: list[str] = []
+        self.received: list[Message] = []
         self.asked: list[str] = []
         page.on("websocket", self._follow)
         page.on("request", lambda request: self.asked.append(request.url))
 
     def _follow(self, socket: WebSocket) -> None:
-        socket.on("framereceived", lambda data: self.received.append(str(data)))
+        socket.on("framereceived", lambda data: self.received.append(decoded(data)))
+
+
+def decoded(data: bytes | str) -> Message:
+    """Return the message of a websocket message, whichever the codec."""
+    message: Message = unpack_event(data) if isinstance(data, bytes) else json.loads(data)
+    return message
 
 
 async def test_a_cut_connection_recovers_and_shows_what_was_missed(windows: Windows, stage: Stage) -> None:
@@ -60,7 +70,7 @@ async def test_a_cut_connection_recovers_and_shows_what_was_missed(windows: Wind
         await expect(page.locator("#connection")).to_have_text("Connected")
         await sees_stock(page, mugs, 13, 2, 0)
         await expect(card(page, lamps).locator(".take")).to_contain_text("Take it")
-        assert [message for message in wire.received if '"recovered":true' in message], wire.received
+        assert [message for message in wire.received if message.get("recovered")], wire.received
         assert wire.asked == []
 
 

@@ -71,3 +71,23 @@ async def test_where_nothing_is_held_who_pays_gets_it(windows: Windows, stage: S
     await page.get_by_role("button", name="with the test card").tap()
     await expect(page.get_by_role("heading", name="Thank you!")).to_be_visible()
     await sees_stock(page, drop, 1, 0, 1)
+
+
+async def test_what_is_held_stays_within_reach(windows: Windows, stage: Stage) -> None:
+    """While the card is scrolled out of sight its time and its way to pay are at the thumb; in sight they are not."""
+    drop = await stage.drop(5)
+    for _ in range(4):
+        await stage.drop(5, sku="LAMP", opened=False)
+    page = await windows.viewer()
+    await card(page, drop).locator(".take").tap()
+    await expect(card(page, drop).locator(".take")).to_contain_text("pay within")
+    bar = page.locator("#pay-bar")
+    await expect(bar).to_be_hidden()
+    await page.locator("#language").scroll_into_view_if_needed()
+    await expect(bar).to_contain_text(re.compile(r"Pay · €12\.50.*pay within 1:[345]\d"))
+    await expect(bar).to_be_in_viewport()
+    await bar.tap()
+    await expect(page.get_by_role("dialog", name="Checkout")).to_be_visible()
+    await page.get_by_role("button", name="Close").tap()
+    await card(page, drop).locator(".take").scroll_into_view_if_needed()
+    await expect(bar).to_be_hidden()

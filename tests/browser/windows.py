@@ -12,11 +12,13 @@ from playwright.async_api import async_playwright, expect
 from server.auth import Role
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page
 
     from tests.stage import Stage
+
+    Preparation = Callable[[Page], Awaitable[None]]
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
@@ -59,7 +61,7 @@ class Windows:
         self._forgiven: list[str] = []
         self._profiles: list[BrowserContext] = []
 
-    async def host(self, *, token: str | None = None, says: str = CONNECTED, **profile: Any) -> Page:
+    async def host(self, *, token: str | None = None, says: str | None = CONNECTED, **profile: Any) -> Page:
         """Open the host's console and return once it says so of its connection."""
         own = self.stage.server.token(Role.HOST, "host") if token is None else token
         return await self._open(self._link("host", own), says, {"viewport": DESK, **profile})
@@ -68,15 +70,19 @@ class Windows:
         self,
         *,
         token: str | None = None,
-        says: str = CONNECTED,
+        says: str | None = CONNECTED,
         url: str = "",
         show: str = "",
+        before: Preparation | None = None,
         **profile: Any,
     ) -> Page:
-        """Open the viewer's page on a phone; `url`: another way to the server, `show`: another than the stage's."""
+        """Open the viewer's page on a phone; `url`: another way to the server, `show`: another than the stage's.
+
+        `before` is done with the window before it has an address; without `says` nothing is waited for.
+        """
         own = self.stage.viewer() if token is None else token
         phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True, **profile}
-        return await self._open(self._link("watch", own, url, show), says, phone)
+        return await self._open(self._link("watch", own, url, show), says, phone, before)
 
     def forgive(self, pattern: str) -> None:
         """Let complaints pass that a test provokes on purpose."""
@@ -92,15 +98,20 @@ class Windows:
         fragment = f"#token={token}" if token else ""
         return f"{url or self.stage.server.url}/{kind}/{show or self.stage.show}{fragment}"
 
-    async def _open(self, link: str, says: str, profile: dict[str, Any]) -> Page:
+    async def _open(
+        self, link: str, says: str | None, profile: dict[str, Any], before: Preparation | None = None
+    ) -> Page:
         context = await self.browser.new_context(**{"reduced_motion": "reduce", "locale": "en-IE", **profile})
         context.set_default_timeout(PATIENCE_MS)
         self._profiles.append(context)
         page = await context.new_page()
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        if before is not None:
+            await before(page)
         await page.goto(link)
-        await expect(page.locator("#connection")).to_have_text(says)
+        if says is not None:
+            await expect(page.locator("#connection")).to_have_text(says)
         return page
 
     def _heard(self, message: ConsoleMessage) -> None:

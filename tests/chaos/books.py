@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from server.store.redis import Redis
 
-HELD, PAYING, SOLD = 1, 2, 3
+HELD, PAYING, SOLD, RELEASED = 1, 2, 3, 4
 LIVING = frozenset({HELD, PAYING})
 COUNTED = frozenset({HELD, PAYING, SOLD})
 QUEUE = 2**40  # a drop's number times this is where its queue begins
@@ -39,6 +39,17 @@ class Hold(NamedTuple):
     order: str = ""
     deadline: int = 0
     address: str = ""
+    returned: int = 0
+
+    @property
+    def units(self) -> int:
+        """How many units it has: of what was sold, those that came back are on sale again."""
+        return self.quantity - self.returned
+
+    @property
+    def came_back(self) -> int:
+        """How many of its sold units came back; one of which all did is released, and keeps its order."""
+        return self.quantity if self.state == RELEASED and self.order else self.returned
 
     @property
     def ends_at(self) -> int:
@@ -98,7 +109,7 @@ class Picture:
         """Return how many units of a drop its holds in these states have."""
         number = self.terms[drop]["number"]
         return sum(
-            hold.quantity for hold in self.holds.values() if hold.number == number and hold.state in states
+            hold.units for hold in self.holds.values() if hold.number == number and hold.state in states
         )
 
     def awarded(self) -> Iterator[tuple[int, str, int, int]]:
@@ -141,7 +152,7 @@ def complaints(picture: Picture, offered: Mapping[str, int]) -> list[str]:
     """Return a sentence for each broken law; `offered` says how many units each drop was planned with."""
     laws = (sums(picture), quantities(picture, offered), limits(picture), lists(picture), queues(picture))
     more = (addresses(picture), deadlines(picture), awards(picture), closings(picture), chains(picture))
-    return [each for law in (*laws, *more) for each in law]
+    return [each for law in (*laws, *more, returns(picture)) for each in law]
 
 
 def sums(picture: Picture) -> Iterator[str]:
@@ -155,6 +166,21 @@ def sums(picture: Picture) -> Iterator[str]:
             counted = picture.units(drop, states)
             if counted != getattr(stock, name):
                 yield f"{drop}: {name} is {getattr(stock, name)}, its holds have {counted}"
+
+
+def returns(picture: Picture) -> Iterator[str]:
+    """Hold that units came back of what is sold alone, and never all of them: then it is released."""
+    for own, hold in picture.holds.items():
+        if hold.returned and not (hold.state == SOLD and 0 < hold.returned < hold.quantity):
+            yield f"reservation {own} of {hold.quantity} in state {hold.state} has {hold.returned} returned"
+
+
+def unreturned(picture: Picture, told: Mapping[str, int]) -> Iterator[str]:
+    """Hold that of every reservation came back what the ledger says: `told`, units by the own part of its id."""
+    back = {own: hold.came_back for own, hold in picture.holds.items() if hold.came_back}
+    for own in sorted(back.keys() | told.keys()):
+        if back.get(own, 0) != told.get(own, 0):
+            yield f"reservation {own}: {told.get(own, 0)} came back by the ledger, {back.get(own, 0)} are"
 
 
 def quantities(picture: Picture, offered: Mapping[str, int]) -> Iterator[str]:
@@ -176,8 +202,8 @@ def limits(picture: Picture) -> Iterator[str]:
     per_show: Counter[str] = Counter()
     for hold in picture.holds.values():
         if hold.state in COUNTED:
-            per_drop[hold.number, hold.viewer] += hold.quantity
-            per_show[hold.viewer] += hold.quantity
+            per_drop[hold.number, hold.viewer] += hold.units
+            per_show[hold.viewer] += hold.units
     for (number, viewer), units in per_drop.items():
         limit = picture.terms[picture.numbers[number]]["limit_per_viewer"]
         if units > limit:
@@ -192,7 +218,7 @@ def addresses(picture: Picture) -> Iterator[str]:
     counted: Counter[str] = Counter()
     for hold in picture.holds.values():
         if hold.state in COUNTED and hold.address:
-            counted[f"{hold.number} {hold.address}"] += hold.quantity
+            counted[f"{hold.number} {hold.address}"] += hold.units
     for name in sorted(counted.keys() | picture.addresses.keys()):
         if counted[name] != picture.addresses.get(name, 0):
             yield f"address {name} is counted with {picture.addresses.get(name, 0)}, has {counted[name]}"
@@ -209,7 +235,7 @@ def lists(picture: Picture) -> Iterator[str]:
             yield f"{viewer} is listed with something twice"
     for own, hold in picture.holds.items():
         if hold.state in COUNTED:
-            counted[hold.viewer].add((hold.number, hold.quantity, own))
+            counted[hold.viewer].add((hold.number, hold.units, own))
         elif (hold.number, 0, own) in listed[hold.viewer]:
             counted[hold.viewer].add((hold.number, 0, own))
     for name, place in picture.waiting.items():

@@ -1,4 +1,4 @@
-"""The host of the chaos: adds units, releases waves, pauses, closes, plans anew; repeats until it is known."""
+"""The host of the chaos: adds units, releases waves, pauses, closes, plans anew, takes orders back; until known."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ DRAW_SECONDS = 1.0  # a draw can be entered, at least
 AGAIN_SECONDS = 0.1
 KNOWN_SECONDS = 30.0  # to get an answer
 MOST_DROPS = 150
+UNKNOWN = frozenset({"unavailable", "in-progress"})  # of the codes
+# What a dead gateway was paying back is under way for longer than anybody here waits; others are taken back meanwhile.
+NOT_NOW = frozenset({"unavailable"})
 
 Fields = dict[str, Any]
 
@@ -57,20 +60,27 @@ class Host:
             self.pause_show,
             self.renew,
             self.draw,
+            self.take_back,
+            self.take_back,
+            self.take_back,
         )
         while not self.world.over:
             async with self.world.turn():
                 await self.chance.choice(deeds)()
             await self.world.wait(self.chance.random() * PACE_SECONDS)
 
-    async def ask(self, method: str, path: str, body: Fields | None = None) -> Fields:
-        """Return the answer of any gateway, asked for until there is one."""
+    async def ask(
+        self, method: str, path: str, body: Fields | None = None, unknown: frozenset[str] = UNKNOWN
+    ) -> Fields:
+        """Return the answer of any gateway, asked for until there is one; `unknown` are codes that are none."""
         self._count += 1
         key = f"host-{self._count}"
         async with asyncio.timeout(KNOWN_SECONDS):
-            return await self._until_known(method, path, body, key)
+            return await self._until_known(method, path, body, key, unknown)
 
-    async def _until_known(self, method: str, path: str, body: Fields | None, key: str) -> Fields:
+    async def _until_known(
+        self, method: str, path: str, body: Fields | None, key: str, unknown: frozenset[str]
+    ) -> Fields:
         while True:
             gateway = self.chance.choice(self.world.estate.gateways)
             headers = {"Authorization": f"Bearer {gateway.token(Role.HOST, 'host')}", "Idempotency-Key": key}
@@ -79,7 +89,7 @@ class Host:
                 fields: Fields = answer.json()
             except (httpx.HTTPError, ValueError):
                 fields = {"code": "unavailable"}
-            if fields.get("code") not in {"unavailable", "in-progress"}:
+            if fields.get("code") not in unknown:
                 return fields
             await asyncio.sleep(AGAIN_SECONDS)
 
@@ -135,3 +145,29 @@ class Host:
         if len(self.world.kinds) < MOST_DROPS:
             await self.plan("draw")
         await self.move(drop, "close")
+
+    async def take_back(self) -> None:
+        """Take back some order that somebody was told of, in part or whole."""
+        if self.world.orders:
+            verb = "refund" if self.chance.random() < 0.6 else "cancel"
+            await self.give_back(self.chance.choice(sorted(self.world.orders)), verb)
+
+    async def take_back_for_certain(self) -> None:
+        """Pay a unit of some order back, and cancel another one, where any can be."""
+        for verb in ("refund", "cancel"):
+            orders = sorted(self.world.orders)
+            self.chance.shuffle(orders)
+            for order in orders:
+                if await self.give_back(order, verb):
+                    break
+
+    async def give_back(self, order: str, verb: str) -> bool:
+        """Cancel an order, or pay a unit of it back and put that on sale again; say whether it was done."""
+        lines = (await self.ask("GET", f"/v1/orders/{order}")).get("lines")
+        if not lines:
+            return False
+        part = {"reservation": self.chance.choice(lines)["reservation"], "quantity": 1}
+        body = {"lines": [part], "restock": True} if verb == "refund" else None
+        answer = await self.ask("POST", f"/v1/orders/{order}/{verb}", body, NOT_NOW)
+        self.world.outcome.deeds[f"{verb} {answer.get('code', 'given')}"] += 1
+        return "code" not in answer

@@ -6,13 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import httpx
+from sqlalchemy import select, update
 
 from server import ids
 from server.auth import Role
 from server.inventory.outcomes import Held
+from server.ledger.tables import order_lines, orders, refunds
 from server.store import reads
 from server.store.keys import key
 from server.workers.audit import audit
+from tests.chaos.books import unreturned
 from tests.chaos.buyer import Buyer
 from tests.chaos.estate import estate
 from tests.chaos.host import Host
@@ -26,6 +29,8 @@ from tests.wire import NO_TLS
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from tests.chaos.books import Picture
     from tests.chaos.plan import Plan
@@ -94,9 +99,19 @@ async def stop(world: World, say: Callable[[str], object]) -> None:
             await world.wait(world.plan.stop_every / 5 * (0.5 + chance.random()))
             await world.look("in the midst")
         async with world.standstill():
+            await end_refunds(world)
             await world.look("at a stop")
             await audited(world)
         say(f"{sum(world.outcome.deeds.values())} answers, {len(world.outcome.complaints)} complaints")
+
+
+async def end_refunds(world: World) -> None:
+    """End the leases of refunds that a dead gateway left, and let a worker come by."""
+    house = world.estate.house
+    freed = update(refunds).where(refunds.c.settled.is_(False)).values(next_at=0)
+    await house.ledger.write(lambda connection: connection.execute(freed))
+    for refund in await house.refunds.waiting():
+        await house.refunds.resume(refund)
 
 
 async def audited(world: World) -> None:
@@ -118,9 +133,12 @@ async def settle(world: World, host: Host, buyers: list[Buyer]) -> None:
         if kind == "draw" or host.chance.random() < 0.5:
             await host.move(drop, "close")
     await empty_queues(world, buyers)
+    await lapsed(world)
+    await host.take_back_for_certain()
     picture = await lapsed(world)
     world.outcome.complain("in the end", world.wrong(picture))
     world.outcome.complain("in the end", unheard(world, buyers, picture))
+    world.outcome.complain("in the end", [*unreturned(picture, await returned(world))])
     await take_the_rest(world, picture)
     await world.look("in the very end")
     world.outcome.complain("orders", await missing(world))
@@ -147,11 +165,13 @@ async def lapsed(world: World) -> Picture:
         pending = await reads.due(client, key("pending", show=world.show), FOREVER, 1000, "orders")
         for order in pending:
             await end_lease(client, world.show, order)
+        await end_refunds(world)
+        owed = await world.estate.house.refunds.waiting()
         pictures.append(await world.look("settling"))
         stock = pictures[-1].stock.items()
         held = [drop for drop, numbers in stock if numbers.held and world.kinds[drop] != "plain"]
         await asyncio.sleep(BETWEEN_SECONDS)
-        return not pending and not held
+        return not pending and not held and not owed
 
     await wait_for(settled, "everything is sold or available again", SETTLED_SECONDS)
     return pictures[-1]
@@ -182,6 +202,21 @@ async def take_the_rest(world: World, picture: Picture) -> None:
             taken = await world.estate.house.holds.reserve(world.show, f"late-{number}", drop, drop, 1)
             if not isinstance(taken, Held):
                 world.outcome.complain("stranded", [f"{drop}: unit {number} of {stock.available}: {taken}"])
+
+
+async def returned(world: World) -> dict[str, int]:
+    """Return what came back by the ledger: units by the own part of a reservation's id."""
+
+    def read(connection: Connection) -> dict[str, int]:
+        columns = order_lines.c
+        query = (
+            select(columns.reservation, columns.restocked)
+            .join(orders, orders.c.id == columns.order_id)
+            .where(orders.c.show == world.show, columns.restocked > 0)
+        )
+        return {ids.own(reservation): units for reservation, units in connection.execute(query)}
+
+    return await world.estate.house.ledger.read(read)
 
 
 async def missing(world: World) -> list[str]:

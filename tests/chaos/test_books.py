@@ -8,16 +8,19 @@ import msgpack
 import pytest
 
 from server import ids
+from server.checkout.saga import Paid, Request
 from server.inventory.outcomes import Held
+from server.orders.refund_book import Part
 from server.store.answers import unpacked
 from server.store.keys import key
-from tests.chaos.books import complaints, look
+from tests.chaos.books import Hold, complaints, look, unreturned
 from tests.houses import live_show, open_drop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from server.app import House
+    from tests.chaos.books import Picture
 
 UNITS = 6
 
@@ -33,9 +36,10 @@ class Scene:
     def __init__(self, house: House, show: str) -> None:
         self.house = house
         self.show = show
-        self.drop = ""
+        self.drop = self.second = ""
         self.held = ""  # the own part of a reservation
         self.other = ""
+        self.sold = ""  # one of which a unit came back
 
     async def play(self) -> None:
         """Take, wait, restock, give back."""
@@ -48,6 +52,7 @@ class Scene:
         released = await self.house.holds.release(ids.full(self.show, gone), "cat")
         assert isinstance(released, Held)
         await self.house.waitlist.join(self.show, "eve", "once", self.drop, 1)
+        self.sold = await self.sell("fay", 3, back=1)
 
     async def take(self, viewer: str, units: int) -> str:
         """Reserve and return the own part of the reservation."""
@@ -55,9 +60,27 @@ class Scene:
         assert isinstance(outcome, Held)
         return ids.own(outcome.reservation["id"])
 
+    async def sell(self, viewer: str, units: int, back: int) -> str:
+        """Sell units of another drop, take some back, and return the own part of the reservation."""
+        self.second = await open_drop(self.house, self.show, UNITS)
+        taken = await self.house.holds.reserve(self.show, viewer, "twice", self.second, units)
+        assert isinstance(taken, Held)
+        name, order = taken.reservation["id"], ids.order(self.show, viewer, "pay")
+        details = {"provider": "sandbox", "method": "card", "token": "tok_ok"}
+        paid = await self.house.checkout.pay(Request(order, self.show, viewer, [name], details, None))
+        assert isinstance(paid, Paid)
+        assert await self.house.refunds.refund(
+            order, ids.new_refund(order), "host", [Part(name, back)], restock=True
+        )
+        return ids.own(name)
+
+    async def picture(self) -> Picture:
+        """Return what lies in the store."""
+        return await look(self.house.client, self.show)
+
     async def found(self) -> list[str]:
         """Return what is wrong."""
-        return complaints(await look(self.house.client, self.show), {self.drop: UNITS})
+        return complaints(await self.picture(), {self.drop: UNITS, self.second: UNITS})
 
     async def change(self, name: str, field: str, change: Callable[[list[Any]], None]) -> None:
         """Change a record in the store."""
@@ -87,6 +110,7 @@ class Scene:
 
 
 AVAILABLE, HELD, SOLD, QUANTITY, AWARDS, CHAIN, WAITING = 0, 1, 2, 3, 8, 9, 10
+RETURNED = 10  # its place in a hold's record
 
 # what is made wrong -> how, and words of the complaint
 WRONGS: dict[str, tuple[Callable[[Scene], Awaitable[Any]], str]] = {
@@ -119,6 +143,22 @@ WRONGS: dict[str, tuple[Callable[[Scene], Awaitable[Any]], str]] = {
     "an award too many": (lambda s: s.add({AWARDS: 1}), "awards are said"),
     "another rank": (lambda s: s.put("holds", s.other, 6, 9), "in rank 9 was awarded as"),
     "another head": (lambda s: s.put("stock", s.drop, CHAIN, "0" * 40), "the chain ends in 000"),
+    "a unit came back that did not": (
+        lambda s: s.put("holds", s.sold, RETURNED, 2),
+        "sold is 2, its holds have 1",
+    ),
+    "a unit that came back is forgotten": (
+        lambda s: s.put("holds", s.sold, RETURNED, 0),
+        "sold is 2, its holds have 3",
+    ),
+    "more came back than was sold": (
+        lambda s: s.put("holds", s.sold, RETURNED, 4),
+        "of 3 in state 3 has 4 returned",
+    ),
+    "all came back and it is still sold": (
+        lambda s: s.put("holds", s.sold, RETURNED, 3),
+        "of 3 in state 3 has 3 returned",
+    ),
     "no log": (lambda s: s.house.client.delete(key("awards", show=s.show)), "was awarded as None"),
 }
 
@@ -142,3 +182,19 @@ async def test_wrong_books_are_found_out(scene: Scene, wrong: str) -> None:
     await make_wrong(scene)
     found = await scene.found()
     assert any(words in complaint for complaint in found), found
+
+
+async def test_what_came_back_is_what_the_ledger_says(scene: Scene) -> None:
+    """A unit more, a unit less, and one of a reservation that nobody knows are each said."""
+    picture = await scene.picture()
+    assert [*unreturned(picture, {scene.sold: 1})] == []
+    for told in ({}, {scene.sold: 2}, {scene.sold: 1, scene.held: 1}, {scene.sold: 1, "nobody": 1}):
+        assert len([*unreturned(picture, told)]) == 1, told
+
+
+async def test_books_that_know_no_returns_are_wrong(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: counted without what came back, true books are complained about."""
+    monkeypatch.setattr(Hold, "units", property(lambda hold: hold.quantity))
+    found = await scene.found()
+    assert any("sold is 2, its holds have 3" in complaint for complaint in found), found
+    assert any("is not listed" in complaint for complaint in found), found

@@ -33,7 +33,7 @@ async def test_the_books_hold_in_any_traffic(tmp_path: Path) -> None:
     outcome = await played(short(), tmp_path)
     assert outcome.complaints == []
     assert outcome.kills > 0
-    for deed in ("reserve", "part", "bundle", "join", "release", "pay", "claim"):
+    for deed in ("reserve", "part", "bundle", "join", "release", "pay", "claim", "cancel", "refund"):
         assert outcome.deeds[f"{deed} given"] > 0, f"nobody was ever given anything by {deed}"
 
 
@@ -43,3 +43,17 @@ async def test_a_faulty_estate_is_found(tmp_path: Path, fault: str) -> None:
     plan = replace(short(2), seconds=2.0, gateways=1, kill_every=60.0, stop_every=1.0, fault=fault)
     outcome = await played(plan, tmp_path)
     assert any(complaint.startswith("in the midst") for complaint in outcome.complaints)
+
+
+async def test_units_that_come_back_and_are_forgotten_are_found(tmp_path: Path) -> None:
+    """Negative control: where a refund's units are not noted with their reservation, the books say so in the end."""
+    plan = replace(
+        short(2),
+        seconds=3.0,
+        gateways=1,
+        kill_every=60.0,
+        stop_every=1.0,
+        fault="what came back is forgotten",
+    )
+    outcome = await played(plan, tmp_path)
+    assert any(": sold is " in complaint for complaint in outcome.complaints), outcome.complaints

@@ -11,6 +11,7 @@ from server.store import reads
 from server.store.answers import unpacked
 from server.store.keys import key
 from server.workers.audit import audit
+from server.workers.money import Comparison
 from tests.deadlines import end_lease, let_lapse, packed, redis_now
 from tests.houses import live_show, numbers, open_drop
 
@@ -67,6 +68,22 @@ async def ledger(house: House, one: Request) -> tuple[str, str]:
 async def balanced(house: House, show: str) -> bool:
     """Whether the show's books balance."""
     return not any(drop.differences for drop in await audit(house.client, house.orders, show))
+
+
+async def disagreements(house: House, show: str, *, under_way: bool = False) -> list[str]:
+    """Return where stock, ledger and the provider's own list do not agree, and who could not be asked.
+
+    Sums are compared too, but where an order is still `under_way`.
+    """
+    drops = await audit(house.client, house.orders, show)
+    money = await Comparison(house.client, house.ledger, house.methods).look([show])
+    owed = [each for each in money.accounts if each.ledger != each.theirs and not under_way]
+    return [
+        *(line for drop in drops for line in drop.differences),
+        *(sentence for _show, sentence in money.differences),
+        *(f"{each.provider} owes {each.theirs}, by the ledger {each.ledger}" for each in owed),
+        *(f"{name} was not asked: {why}" for name, why in money.unasked.items()),
+    ]
 
 
 async def record(house: House, one: Request) -> Any:

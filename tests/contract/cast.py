@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 TOKEN_SECONDS = 3600
 UNITS = 900_000  # so that some can be added
 LIMIT = 100
+FEW = 5  # of a drop that is made for one request
 KINDS: tuple[dict[str, Any], ...] = (
     {"mode": "fifo"},
     {"mode": "fifo", "waves": [{"quantity": 5}]},
@@ -39,6 +41,9 @@ class Cast:
         self._numbers = itertools.count(1)
         self._show = ""
         self._drops: dict[int, str] = {}  # kind -> a drop of the show
+        self._webhook = ""
+        self._deaf = socket.socket()  # its port is nobody else's, and nobody listens there
+        self._deaf.bind(("127.0.0.1", 0))
         imported = self._http.post(
             "/v1/catalog/import?currency=EUR",
             content=FEED,
@@ -51,6 +56,7 @@ class Cast:
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
+        self._deaf.close()
 
     def bearer(self, role: Role, subject: str = "") -> dict[str, str]:
         """Return the header of somebody who may do for every show what their role may."""
@@ -58,7 +64,9 @@ class Cast:
         return {"Authorization": f"Bearer {token}"}
 
     def spend(self, path: str) -> None:
-        """Forget what a request to this path may have ended: the show, or its drops."""
+        """Forget what a request to this path may have ended: the show, its drops, or the webhook."""
+        if path.startswith("/v1/webhooks"):
+            self._webhook = ""
         if path.startswith("/v1/shows/{show}"):
             self._drops = {}
             self._show = self._show if "{drop}" in path else ""
@@ -66,10 +74,15 @@ class Cast:
     def show(self) -> str:
         """Return a live show."""
         if not self._show:
-            made = self._host("/v1/shows", {"title": "A contract", "currency": "EUR"})
-            self._show = made["id"]
-            self._host(f"/v1/shows/{self._show}/start")
+            self._show = self.new_show("start")
         return self._show
+
+    def new_show(self, *moves: str) -> str:
+        """Return a show that nobody else has, after these moves."""
+        show: str = self._host("/v1/shows", {"title": "A contract", "currency": "EUR"})["id"]
+        for move in moves:
+            self._host(f"/v1/shows/{show}/{move}")
+        return show
 
     def drop(self, choice: int) -> str:
         """Return a drop of the show, of the kind that is chosen."""
@@ -77,6 +90,31 @@ class Cast:
         if kind not in self._drops:
             self._drops[kind] = self._drop(show, KINDS[kind])
         return self._drops[kind]
+
+    def new_drop(self, *moves: str, countdown_ms: int = 0, **terms: Any) -> str:
+        """Return a drop of the show that nobody else has, with these terms, after these moves."""
+        path = f"/v1/shows/{self.show()}/drops"
+        drop: str = self._host(path, {"sku": "MUG", "quantity": FEW, "limit_per_viewer": FEW, **terms})["id"]
+        for move in moves:
+            body = {"countdown_ms": countdown_ms} if move == "open" else None
+            self._host(f"{path}/{drop}/{move}", body)
+        return drop
+
+    def wait(self, buyer: str, drop: str) -> None:
+        """Let a buyer wait for units of a drop of the show, or enter its draw."""
+        self._buy(buyer, f"/v1/shows/{self.show()}/drops/{drop}/waitlist", {"quantity": 1})
+
+    @property
+    def nobody(self) -> str:
+        """An address for webhooks, at which nobody hears them."""
+        return f"http://127.0.0.1:{self._deaf.getsockname()[1]}/hear"
+
+    def webhook(self) -> str:
+        """Return a webhook of the host's that nobody hears."""
+        if not self._webhook:
+            made = self._host("/v1/webhooks", {"url": self.nobody, "events": ["show.ended"]})
+            self._webhook = made["id"]
+        return self._webhook
 
     def buyer(self) -> str:
         """Return the name of a viewer who was never seen before."""
@@ -116,7 +154,11 @@ class Cast:
         return fields
 
 
+def able(right: Right) -> Role:
+    """Return a role that has the right."""
+    return next(role for role in Role if right in RIGHTS[role])
+
+
 def role_for(right: Right, choice: int) -> Role:
     """Return a role that has the right; of some choices one that may have it not."""
-    able = [role for role in Role if right in RIGHTS[role]]
-    return list(Role)[choice // 8 % len(Role)] if choice % 8 == 0 else able[0]
+    return list(Role)[choice // 8 % len(Role)] if choice % 8 == 0 else able(right)

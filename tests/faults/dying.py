@@ -18,41 +18,24 @@ from server.app import build
 from server.checkout.acts import Acts
 from server.checkout.saga import Request
 from server.checkout.steps import Act, Heard
-from server.payments.provider import Status
 from server.settings import Settings
 from tests.checkout.buying import lose
+from tests.checkout.teller import Teller
 from tests.deadlines import end_lease
 from tests.server import SECRET
-from tests.till import Till, share
 
 if TYPE_CHECKING:
     from server.checkout.acts import Order
+    from server.payments.provider import Charge
 
 WRONG_TURN = 3
-# What a payment has to be at the provider, so that an act brings an answer.
-PAYMENTS: dict[Heard, Status | None] = {
-    Heard.YES: Status.AUTHORIZED,
-    Heard.NO: Status.DECLINED,
-    Heard.ACTION: Status.REQUIRES_ACTION,
-    Heard.UNDECIDED: Status.PENDING,
-    Heard.NOTHING: None,
-}
-SAYS: dict[tuple[Act, Heard], Status | None] = {
-    (act, heard): status
-    for act in (Act.AUTHORIZE, Act.REPEAT, Act.LOOK)
-    for heard, status in PAYMENTS.items()
-}
-SAYS[Act.CAPTURE, Heard.REFUSED] = Status.VOIDED
-SAYS[Act.VOID, Heard.REFUSED] = Status.CAPTURED
-SAYS[Act.REFUND, Heard.REFUSED] = Status.VOIDED
-USUAL = Heard.DONE  # what all other acts bring by themselves
 
 
 class Guided(Acts):
     """Acts that bring what they were told to, until the process dies."""
 
     legs: list[list[str]]
-    till: Till
+    teller: Teller
     lose: Any
 
     async def attempt(self, order: Order, act: Act) -> Heard:
@@ -66,13 +49,8 @@ class Guided(Acts):
         told = Heard(heard)
         if told is Heard.LOST:
             await self.lose()
-        elif (act, told) in SAYS:
-            self.till.say(
-                order.id, SAYS[act, told], amount=order.charge.amount, currency=order.charge.currency
-            )
-        elif told is not USUAL:
-            sys.stderr.write(f"nobody said how {act} brings {told}\n")
-            os._exit(WRONG_TURN)
+        else:
+            await meanwhile(self.teller, order.charge, act, told)
         brought = await super().attempt(order, act)
         if brought is not told:
             sys.stderr.write(f"{act} brought {brought}, and not {told}\n")
@@ -82,6 +60,26 @@ class Guided(Acts):
         return brought
 
 
+async def meanwhile(teller: Teller, charge: Charge, act: Act, told: Heard) -> None:
+    """Let that happen at the bank by which an act brings this; what the order's token plays happens by itself."""
+    match act, told:
+        case Act.LOOK, Heard.NOTHING:
+            await teller.forget(charge.order)
+        case Act.LOOK, Heard.UNDECIDED:
+            await teller.think(charge)
+        case Act.LOOK, _:
+            if await teller.find(charge.order) is None:
+                await teller.authorize(charge)
+            elif told is not Heard.ACTION:
+                await teller.say(charge.order, yes=told is Heard.YES)
+        case Act.CAPTURE, Heard.REFUSED:
+            await teller.void(charge)
+        case Act.VOID, Heard.REFUSED:
+            await teller.capture(charge)
+        case Act.REFUND, Heard.REFUSED:
+            await teller.give_back(charge)
+
+
 def die() -> None:
     """End, here and now."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -89,19 +87,22 @@ def die() -> None:
 
 async def walk(job: dict[str, Any]) -> None:
     """Pay, or resume what was left of it, with the acts of the job."""
-    house = build(Settings(redis_url=job["url"], data=Path(job["data"]), secret=SECRET, sold_out_gate=False))
-    till = Till(Path(job["journal"]))
-    share(till, house)
+    data = Path(job["data"])
+    house = build(
+        Settings(redis_url=job["url"], data=data, secret=SECRET, sold_out_gate=False, sandbox_url=job["bank"])
+    )
+    teller = Teller(job["bank"], data)
     one = Request(**{**job["request"], "items": ()})
     acts = house.checkout._acts
     acts.__class__ = Guided
     assert isinstance(acts, Guided)
-    acts.legs, acts.till, acts.lose = job["legs"], till, lambda: lose(house, one, taken=True)
+    acts.legs, acts.teller, acts.lose = job["legs"], teller, lambda: lose(house, one, taken=True)
     if job["resumes"]:
         await end_lease(house.client, one.show, one.order)
         await house.checkout.resume(one.show)
     else:
         await house.checkout.pay(one)
+    await teller.aclose()
     await house.aclose()
 
 

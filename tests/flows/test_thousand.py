@@ -70,7 +70,7 @@ async def scenario(server: ServerProcess, viewers: int, units: int) -> None:
         await asyncio.gather(*(client.event("drop.opened") for client in crowd.clients))
 
         taken = await crowd.take(drop, *range(viewers))
-        assert len(taken) == units
+        assert len(taken) == units, f"{len(taken)} viewers have one of {units} units"
         payers = sorted(taken)[: units // 2]
         paid = await asyncio.gather(*(stage.pay(crowd.tokens[number], taken[number]) for number in payers))
         assert [answer.status_code for answer in paid] == [201] * len(payers)
@@ -104,7 +104,7 @@ async def test_without_the_atomic_step_it_oversells(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", module="tests.flows.apart")
     server.start()
     try:
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError, match="viewers have one of 20 units"):
             await scenario(server, 200, 20)
     finally:
         server.stop()

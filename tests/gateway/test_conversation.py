@@ -93,8 +93,9 @@ async def play(stage: Stage, viewers: list[LiveClient], buyer: LiveClient, token
     path = f"/v1/shows/{stage.show}"
     await stage.host("PUT", f"{path}/pinned", json={"skus": ["MUG", "LAMP"]})
     drop = await stage.drop(1, opened=False, hold_seconds=1)
+    await stage.host("PUT", f"{path}/run", json={"drops": [drop]})
     await stage.move(drop, "open", countdown_ms=60_000)
-    for verb in ("open", "pause", "resume"):
+    for verb in ("cancel", "open", "pause", "resume"):
         await stage.move(drop, verb)
     await buyer.reserve(drop)
     await stage.move(drop, "restock", quantity=1)
@@ -153,6 +154,7 @@ async def test_a_whole_show_in_both_codecs(stage: Stage, document: dict[str, Any
         stage.watching(codec=Codec.JSON) as text,
         stage.watching(token, codec=Codec.JSON) as twin,
     ):
+        await stage.host("PUT", f"/v1/shows/{stage.show}/video", json={"url": "https://video.example/a.m3u8"})
         await stage.host("POST", f"/v1/shows/{stage.show}/start")
         await play(stage, [packed, text, twin], packed, token)
         heard = [packed, text, twin]

@@ -75,7 +75,11 @@ def carry_out(stage: list[Instruction], context: Path, root: Path, env: Mapping[
             for source in sources:
                 copy(start / source.lstrip("/"), place / target)
         elif instruction.name == "RUN":
-            run(re.sub(r"(?<=\s)/(?=opt/|src\b|wheels\b|vendor\b)", f"{root}/", f" {instruction.words}"), place, env)
+            run(
+                re.sub(r"(?<=\s)/(?=opt/|src\b|wheels\b|vendor\b)", f"{root}/", f" {instruction.words}"),
+                place,
+                env,
+            )
 
 
 def copy(source: Path, target: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,7 @@ import pytest
 
 from server.auth import Role
 from server.clock import now_ms
-from tests.composed import COMPOSE, SERVICES, valkey
+from tests.composed import COMPOSE, SERVICES, valkey, worker
 from tests.postgres import start_postgres
 from tests.server import SECRET, ServerProcess
 from tests.waiting import wait_until
@@ -105,24 +103,6 @@ def postgres() -> Iterator[str]:
             server.stop()
     finally:
         shutil.rmtree(folder)
-
-
-@contextmanager
-def worker(server: ServerProcess) -> Iterator[subprocess.Popen[bytes]]:
-    """Run compose's worker beside a server."""
-    with server.log.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "server", *SERVICES["worker"]["command"]],
-            env=server.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_the_parts_work_together(tmp_path: Path) -> None:

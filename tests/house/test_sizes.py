@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INCLUDES = LUA / "includes"
+# The browser's client is one file by promise: others copy it into their pages. Its own test bounds its bytes.
+ONE_FILE = SERVER / "web" / "client" / "livedrop.js"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,9 @@ def test_every_file_is_within_its_limit(folder: Path, pattern: str, limit: int) 
     found = files(folder, pattern)
     assert found, f"no {pattern} in {folder}: the test looks at the wrong place"
     too_long = {
-        path.relative_to(ROOT).as_posix(): line_count(path) for path in found if line_count(path) > limit
+        path.relative_to(ROOT).as_posix(): line_count(path)
+        for path in found
+        if line_count(path) > limit and path != ONE_FILE
     }
     assert not too_long, f"longer than {limit} lines: {too_long}"
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from sqlalchemy import update
 
+from server.ledger.tables import refunds
+from tests.houses import house_at
 from tests.problems import assert_problem
 from tests.server import ServerProcess, free_port, own_server
 from tests.stage import MUG_PRICE, Stage
@@ -96,8 +97,9 @@ async def paid_back(stage: Stage, bank: Bank) -> None:
     assert (again.status_code, again.headers["idempotent-replayed"]) == (202, "true")
     assert stage.numbers(await stage.stock(drop)) == (1, 0, 1)
     await bank.come()
-    with closing(sqlite3.connect(stage.server.data / "livedrop.sqlite3", timeout=10)) as ledger, ledger:
-        ledger.execute("UPDATE refunds SET next_at = 0")  # instead of waiting for the end of the lease
+    async with house_at(stage.server.store_url, stage.server.data) as house:
+        # Instead of waiting for the end of the lease.
+        await house.ledger.write(lambda connection: connection.execute(update(refunds).values(next_at=0)))
     seen: dict[str, Any] = {}
 
     async def cancelled() -> bool:

@@ -11,7 +11,6 @@ import pytest
 from server import ids
 from server.auth import Role
 from server.seal import Seal
-from server.store.place import Place
 from server.store.redis import connect
 from tests.server import SECRET, ServerProcess, own_server
 from tests.stage import Stage
@@ -31,8 +30,8 @@ CARD = "tok_timeout_then_ok"  # its order waits in the store for a while, with a
 
 @pytest.fixture
 def talking(tmp_path: Path) -> Iterator[ServerProcess]:
-    """Give a server of its own that logs all it can."""
-    with own_server(tmp_path, {"LIVEDROP_LOG_LEVEL": "debug"}) as server:
+    """Give a server that logs all it can, on stores of its own: their files are looked through."""
+    with own_server(tmp_path, {"LIVEDROP_LOG_LEVEL": "debug"}, private=True) as server:
         yield server
 
 
@@ -92,9 +91,7 @@ async def test_contact_is_readable_nowhere(talking: ServerProcess) -> None:
                 answer = await stage.pay(buyer, held, card=card, **told)
                 assert answer.status_code in {201, 202}, answer.text
                 orders.append(answer.json()["order"]["id"])
-            url = Place(talking.data.absolute() / "valkey").url()
-            assert url is not None
-            client = connect(url)
+            client = connect(talking.store_url)
             try:
                 unsettled = await stored(client)
                 for verb, order in (("fulfil", orders[0]), ("refund", orders[0]), ("cancel", orders[1])):

@@ -1,9 +1,9 @@
 """Where a test's store is: one that the test starts, or a part of one that runs already.
 
-With TEST_REDIS_URL and TEST_DATABASE_URL set, every test that neither ends, restarts nor disturbs its store works on
-these two. Each store of a test is then an empty logical database of that Redis, and the ledger beside it a database of
-its own in that PostgreSQL; both are emptied and removed again. What is in the Redis already is left alone. REDIS_URL
-and DATABASE_URL are not looked at: in somebody's shell they may name the real ones.
+With TEST_REDIS_URL and TEST_DATABASE_URL set, every test works on these two that neither ends, restarts nor disturbs
+its store, nor looks into its files. Each store of a test is then an empty logical database of that Redis, and the
+ledger beside it a database of its own in that PostgreSQL; both are emptied and removed again. What is in the Redis
+already is left alone. REDIS_URL and DATABASE_URL are not looked at: in somebody's shell they may name the real ones.
 """
 
 from __future__ import annotations

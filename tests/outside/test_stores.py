@@ -47,6 +47,7 @@ def given(tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(stores, "REDIS_URL", f"redis://{address}/0")
         monkeypatch.setattr(stores, "_databases", Databases(postgres.url))
         monkeypatch.setattr(stores, "_ledgers", {})
+        monkeypatch.setattr(stores, "_taken", set())  # what a run outside has taken is of another Redis
         stores._template.cache_clear()
         yield client
         stores.drop_all()

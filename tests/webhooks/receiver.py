@@ -61,6 +61,7 @@ class Receiver:
     ) -> None:
         self.answer = answer or (lambda _got: Say())
         self.got: list[Got] = []
+        self.taken: list[str] = []  # ids of messages whose senders left with their answer
         self.host = host
         self.port = port
         self._tls = tls
@@ -121,3 +122,5 @@ class Receiver:
         head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
         writer.write(f"HTTP/1.1 {say.status} Said\r\n{head}\r\n".encode() + say.body)
         await writer.drain()
+        await reader.read()  # the sender has one request for each connection, and ends it
+        self.taken.append(got.id)

@@ -304,13 +304,15 @@ async def test_figures_are_those_of_the_ledger(store: Lossy) -> None:
 
 
 async def test_terms_are_as_they_were(store: Lossy) -> None:
-    """Limits, holds, times, pictures and options of a drop come back, and so do pinned products."""
+    """Limits, holds, times, pictures and options of a drop come back; so do the show's pins, its run and its video."""
     show = await live_show(store.house, locale="de", limit_per_viewer=7)
     terms = {"limit_per_address": 3, "image": "https://a.test/b.png", "options": {"Size": "L"}}
     drop = await open_drop(store.house, show, UNITS, closes_at=4_000_000_000_000, **terms)
     later = await open_drop(store.house, show, UNITS, waves=[{"quantity": 2}, {"quantity": 3}])
     await store.house.drops.wave(show, later)
     await store.house.shows.pin(show, [{"sku": "MUG", "title": "Mug"}])
+    await store.house.shows.arrange(show, [later, drop])
+    await store.house.shows.film(show, "https://video.example/a.m3u8")
     await store.recorded(show)
     before = [await store.house.drops.find(show, each) for each in (drop, later)]
     seen, _host = await store.house.shows.find(show)
@@ -319,6 +321,7 @@ async def test_terms_are_as_they_were(store: Lossy) -> None:
     after = [await store.house.drops.find(show, each) for each in (drop, later)]
     assert [{**view, "revision": 0} for view in after] == [{**view, "revision": 0} for view in before]
     assert (await store.house.shows.find(show))[0] == seen
+    assert (seen["run"], seen["video_url"]) == ([later, drop], "https://video.example/a.m3u8")
     assert await store.house.shows.pinned(show) == [{"sku": "MUG", "title": "Mug"}]
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
@@ -30,12 +30,15 @@ from server.payments.bank import page
 from server.payments.bank.books import Asked, Books, RefusalError
 from server.payments.bank.knobs import Call, Knobs
 from server.payments.bank.plays import play_of
+from server.payments.bank.ways import page_at
 from server.payments.provider import Status
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from starlette.types import Receive, Scope, Send
+
+    from server.payments.provider import Payment
 
 MAX_BODY_BYTES = 16_384
 JSON = "application/json"
@@ -88,10 +91,11 @@ class TooLargeError(Exception):
 
 @dataclass(slots=True)
 class Bank:
-    """The books, who may ask, and what goes wrong on purpose."""
+    """The books, who may ask, where buyers find it (empty: where it is asked), and what goes wrong on purpose."""
 
     books: Books
     key: bytes
+    page_url: str = ""
     knobs: Knobs = field(default_factory=Knobs)
 
 
@@ -171,17 +175,19 @@ class _Door:
         while payment.status is Status.PENDING:
             await asyncio.sleep((wait_ms + 1) / 1000)
             payment, wait_ms, _ = await self._books.do(lambda: self._books.authorize(new.order, new.asked))
-        if is_new and play_of(new.token).first_answer_lost:
+        if is_new and play_of(new.token, new.method).first_answer_lost:
             raise LostError
-        return _json(payment)
+        return _json(self._shown(payment))
 
     async def find(self, request: Request) -> Response:
-        return _json(await self._books.do(lambda: self._books.find(request.path_params["order"])))
+        return _json(
+            self._shown(await self._books.do(lambda: self._books.find(request.path_params["order"])))
+        )
 
     async def since(self, request: Request) -> Response:
         query = msgspec.convert(dict(request.query_params), Since, strict=False)
         payments, after = await self._books.do(lambda: self._books.since(query.since, query.after))
-        return _json({"payments": payments, "after": after})
+        return _json({"payments": [self._shown(each) for each in payments], "after": after})
 
     async def capture(self, request: Request) -> Response:
         payment = await self._books.do(lambda: self._books.capture(request.path_params["order"]))
@@ -201,9 +207,9 @@ class _Door:
         reference = request.path_params["reference"]
         try:
             if request.method == "GET":
-                return page.asking(*await self._books.do(lambda: self._books.of_reference(reference)))
+                return page.asking(await self._books.do(lambda: self._books.of_reference(reference)))
             approve = page.is_approval(await _read(request))
-            return page.done(*await self._books.do(lambda: self._books.act(reference, approve=approve)))
+            return page.done(await self._books.do(lambda: self._books.act(reference, approve=approve)))
         except RefusalError as refusal:
             return page.unknown(str(refusal))
         except TooLargeError:
@@ -217,6 +223,12 @@ class _Door:
     async def forget(self, request: Request) -> Response:
         await self._books.do(lambda: self._books.forget(request.path_params.get("order")))
         return Response(status_code=204)
+
+    def _shown(self, payment: Payment) -> Payment:
+        """Return a payment with its buyer's page, where only the bank knows how buyers come to it."""
+        if payment.status is not Status.REQUIRES_ACTION or not self._bank.page_url:
+            return payment
+        return replace(payment, url=page_at(self._bank.page_url, payment.reference))
 
 
 class _Cut(Response):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from server.clock import now_ms
 from server.payments.bank.plays import Play, play_of
+from server.payments.bank.ways import moves_at_once
 from server.payments.provider import Payment, Status
 
 if TYPE_CHECKING:
@@ -73,6 +74,15 @@ class Asked:
     def fingerprint(self) -> str:
         """What a repeat must not change."""
         return msgspec.json.encode([self.amount, self.currency, self.method, self.token]).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a buyer's page is about: the payment, the method that pays it, and where its buyer comes back to."""
+
+    payment: Payment
+    method: str
+    return_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +160,7 @@ class Books:
                 )
             payment = self._decided(found)
             return payment, max(0, found["decided_at"] - now_ms()), False
-        play = Play(Status.DECLINED, decline) if decline else play_of(asked.token)
+        play = Play(Status.DECLINED, decline) if decline else play_of(asked.token, asked.method)
         self._insert(order, asked, play)
         payment = self._told(order)
         return payment, play.thinks_ms, True
@@ -159,12 +169,12 @@ class Books:
         """Return the payment of an order as it is now."""
         return self._decided(self._known(order))
 
-    def of_reference(self, reference: str) -> tuple[Payment, str]:
-        """Return the payment by the bank's own name for it, and where its buyer comes back to."""
+    def of_reference(self, reference: str) -> Visit:
+        """Return the payment by the bank's own name for it, as its buyer comes to it."""
         row = self._one("SELECT * FROM payments WHERE reference = ?", reference)
         if row is None:
             raise RefusalError("not-found", "There is no such payment.")
-        return self._decided(row), row["return_url"]
+        return Visit(self._decided(row), _method(row), row["return_url"])
 
     def since(self, at: int, after: int) -> tuple[list[Payment], int]:
         """Return a page of the payments made since a time, after a place; and the place to go on from, 0 at the end."""
@@ -176,18 +186,23 @@ class Books:
         return [self._decided(row) for row in page], page[-1]["place"] if len(rows) > PAGE else 0
 
     def capture(self, order: str) -> Payment | None:
-        """Move the reserved amount and return the payment; None where the token plays that it fails this once."""
+        """Move the reserved amount and return the payment; None where the token plays that it fails this once.
+
+        What has moved when its buyer paid is looked at: it must not have been given back meanwhile.
+        """
         row = self._known(order)
         payment = self._decided(row)
-        if payment.status is Status.CAPTURED:
-            return payment
         if payment.status in {Status.REQUIRES_ACTION, Status.PENDING}:
             raise RefusalError("not-ready", "The payment is not authorized yet.")
-        if payment.status is not Status.AUTHORIZED:
+        if payment.status not in {Status.AUTHORIZED, Status.CAPTURED}:
             raise RefusalError("refused", f"The payment is {payment.status}.")
-        if play_of(row["token"]).first_capture_fails and not row["capture_tries"]:
+        if moves_at_once(_method(row)) and payment.captured == payment.refunded:
+            raise RefusalError("refused", "The payment was given back.")
+        if play_of(row["token"], _method(row)).first_capture_fails and not row["capture_tries"]:
             self._set(order, capture_tries=1)
             return None
+        if payment.status is Status.CAPTURED:
+            return payment
         self._set(order, status=Status.CAPTURED, captured=payment.amount)
         return self._told(order)
 
@@ -207,7 +222,7 @@ class Books:
 
     def refund(self, reference: str, refund: str, amount: int) -> Payment:
         """Move a part of the captured amount back, once for the refund's id."""
-        payment, _ = self.of_reference(reference)
+        payment = self.of_reference(reference).payment
         known = self._one("SELECT reference, amount FROM refunds WHERE id = ?", refund)
         if known is not None:
             if (known["reference"], known["amount"]) != (reference, amount):
@@ -224,16 +239,19 @@ class Books:
         self._set(payment.order, refunded=payment.refunded + amount)
         return self._told(payment.order)
 
-    def act(self, reference: str, *, approve: bool) -> tuple[Payment, str]:
-        """Do the buyer's part, if it is still to be done; return what the payment is then, and where the buyer goes."""
-        payment, return_url = self.of_reference(reference)
-        if payment.status is not Status.REQUIRES_ACTION:
-            return payment, return_url
-        if approve:
-            self._set(payment.order, status=Status.AUTHORIZED)
+    def act(self, reference: str, *, approve: bool) -> Visit:
+        """Do the buyer's part, if it is still to be done, and return what the payment is then."""
+        visit = self.of_reference(reference)
+        order = visit.payment.order
+        if visit.payment.status is not Status.REQUIRES_ACTION:
+            return visit
+        if not approve:
+            self._set(order, status=Status.DECLINED, reason="The buyer did not approve the payment.")
+        elif moves_at_once(visit.method):
+            self._set(order, status=Status.CAPTURED, captured=visit.payment.amount)
         else:
-            self._set(payment.order, status=Status.DECLINED, reason="The buyer did not approve the payment.")
-        return self._told(payment.order), return_url
+            self._set(order, status=Status.AUTHORIZED)
+        return replace(visit, payment=self._told(order))
 
     def forget(self, order: str | None) -> None:
         """Forget an order's payment, or all of them, as if nobody had ever asked."""
@@ -309,7 +327,7 @@ class Books:
         """Return the payment of a row, decided where the time to think is over."""
         if row["status"] != Status.PENDING or row["decided_at"] > now_ms():
             return _payment(row)
-        self._set(row["number"], status=play_of(row["token"]).status)
+        self._set(row["number"], status=play_of(row["token"], _method(row)).status)
         return self._told(row["number"])
 
     def _told(self, order: str) -> Payment:
@@ -318,7 +336,7 @@ class Books:
         payment = _payment(row)
         if self.tells:
             self._set(order, changes=row["changes"] + 1)
-            told_after = play_of(row["token"]).tells
+            told_after = play_of(row["token"], _method(row)).tells
             body = _body(payment)
             for after in told_after[min(row["changes"], len(told_after) - 1)]:
                 done = self._database.execute(
@@ -343,6 +361,12 @@ def _payment(row: Any) -> Payment:
         refunded=row["refunded"],
         reason=row["reason"],
     )
+
+
+def _method(row: Any) -> str:
+    """Return how a row's payment is paid: by what was asked for it."""
+    _amount, _currency, method, _token = msgspec.json.decode(row["asked"], type=tuple[int, str, str, str])
+    return method
 
 
 def _body(payment: Payment) -> bytes:

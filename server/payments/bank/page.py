@@ -8,12 +8,13 @@ from urllib.parse import parse_qs
 
 from starlette.responses import HTMLResponse, RedirectResponse
 
+from server.payments.bank.ways import way_of
 from server.payments.provider import Status
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from server.payments.provider import Payment
+    from server.payments.bank.books import Visit
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
@@ -28,11 +29,13 @@ PAGE = """<!doctype html>
 {content}
 </main></body></html>
 """
-FORM = """<p>Order {order}: {amount} {currency} in minor units. No money moves.</p>
+FORM = """<p>{says}</p>
+<p>Order {order}: {amount} {currency} in minor units. No money moves.</p>
 <form method="post">
-<button name="verdict" value="approve">Approve</button>
-<button name="verdict" value="decline">Decline</button>
-</form>"""
+<button name="verdict" value="approve">{approve}</button>
+<button name="verdict" value="decline">{decline}</button>
+</form>
+{back}"""
 OUTCOMES = {
     Status.AUTHORIZED: "The payment is approved.",
     Status.CAPTURED: "The payment is made.",
@@ -42,18 +45,29 @@ OUTCOMES = {
 }
 
 
-def asking(payment: Payment, return_url: str) -> Response:
+def asking(visit: Visit) -> Response:
     """Return the page that asks, or says what has become of the payment."""
+    payment, way = visit.payment, way_of(visit.method)
     if payment.status is not Status.REQUIRES_ACTION:
-        return _outcome(payment, return_url)
+        return _outcome(visit)
     return _page(
-        FORM.format(order=escape(payment.order), amount=payment.amount, currency=escape(payment.currency))
+        FORM.format(
+            says=escape(way.says.format(reference=payment.reference)),
+            order=escape(payment.order),
+            amount=payment.amount,
+            currency=escape(payment.currency),
+            approve=way.approve,
+            decline=way.decline,
+            back="" if way.leads_back else _back(visit),  # who pays elsewhere need not wait here
+        )
     )
 
 
-def done(payment: Payment, return_url: str) -> Response:
-    """Send the buyer back to the shop, or say what has become of the payment where it told no way back."""
-    return RedirectResponse(return_url, 303, HEADERS) if return_url else _outcome(payment, return_url)
+def done(visit: Visit) -> Response:
+    """Send the buyer back to the shop, or say what has become of the payment where that is not their way."""
+    if visit.return_url and way_of(visit.method).leads_back:
+        return RedirectResponse(visit.return_url, 303, HEADERS)
+    return _outcome(visit)
 
 
 def unknown(sentence: str) -> Response:
@@ -66,9 +80,14 @@ def is_approval(body: bytes) -> bool:
     return parse_qs(body.decode("ascii", "replace"), max_num_fields=4).get("verdict") == ["approve"]
 
 
-def _outcome(payment: Payment, return_url: str) -> Response:
-    back = f'<p><a href="{escape(return_url)}">Back to the shop</a></p>' if return_url else ""
-    return _page(f"<p>{OUTCOMES[payment.status]} You may close this page.</p>{back}")
+def _outcome(visit: Visit) -> Response:
+    return _page(f"<p>{OUTCOMES[visit.payment.status]} You may close this page.</p>{_back(visit)}")
+
+
+def _back(visit: Visit) -> str:
+    if not visit.return_url:
+        return ""
+    return f'<p><a href="{escape(visit.return_url)}">Back to the shop</a></p>'
 
 
 def _page(content: str, status: int = 200) -> Response:

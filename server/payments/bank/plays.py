@@ -1,9 +1,14 @@
-"""What each of the published test tokens plays. They stand for cards, and the bank decides by them alone."""
+"""What each of the published test tokens plays, with a card to the letter.
+
+By a method that needs its buyer, what a token would have authorized at once waits for them first; the rest of its play,
+a refusal, a slow or a lost answer, is the same.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from server.payments.bank.ways import answers_at_once
 from server.payments.provider import Status
 
 SLOW_MS = 10_000
@@ -36,6 +41,9 @@ PLAYS: dict[str, Play] = {
 }
 
 
-def play_of(token: str) -> Play:
-    """Return what a token plays; one that nobody published is declined."""
-    return PLAYS.get(token, UNKNOWN)
+def play_of(token: str, method: str) -> Play:
+    """Return what a token plays with a method; one that nobody published is declined."""
+    play = PLAYS.get(token, UNKNOWN)
+    if play.status is not Status.AUTHORIZED or answers_at_once(method):
+        return play
+    return replace(play, status=Status.REQUIRES_ACTION)

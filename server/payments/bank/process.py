@@ -34,8 +34,14 @@ class TakenError(Exception):
     """Another bank keeps its books in this folder."""
 
 
-def run(listening: socket.socket, folder: Path, key: bytes, webhook_url: str = "") -> None:
-    """Serve on a bound socket until SIGTERM or SIGINT. Raises TakenError."""
+def run(
+    listening: socket.socket, folder: Path, key: bytes, webhook_url: str = "", page_url: str = ""
+) -> None:
+    """Serve on a bound socket until SIGTERM or SIGINT. Raises TakenError.
+
+    `page_url` is where buyers find it, `webhook_url` who hears of changes; empty: where servers do, whom the folder
+    names.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _lock(folder / LOCK)
     books = Books(folder / BOOKS)
@@ -51,7 +57,7 @@ def run(listening: socket.socket, folder: Path, key: bytes, webhook_url: str = "
     try:
         uvicorn.Server(
             uvicorn.Config(
-                create_app(Bank(books, key), lifespan),
+                create_app(Bank(books, key, page_url), lifespan),
                 lifespan="on",
                 log_config=None,
                 access_log=False,

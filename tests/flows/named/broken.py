@@ -95,6 +95,11 @@ SCRIPTED = {
         "local serving = drawn or terms.status == 'open' and desk.status == 'live'",
         "local serving = true",
     ),
+    "what came back is forgotten": (
+        "hold_return.lua",
+        "hold.returned = (hold.returned or 0) + back",
+        "",
+    ),
     BLIND: ("hold_known.lua", "known[i] = open and 1 or 0", "known[i] = 0"),
 }
 

@@ -39,8 +39,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def other(server: ServerProcess) -> Iterator[ServerProcess]:
-    """Give another process on the same data, that learns of it from the store alone."""
-    process = ServerProcess(server.data, settings=TALKATIVE).start()
+    """Give another process on the same data and stores, that learns of it from the store alone."""
+    process = ServerProcess(server.data, settings=server.settings).start()
     yield process
     assert process.stop() == 0, process.log.read_text()
 

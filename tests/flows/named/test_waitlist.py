@@ -88,14 +88,14 @@ async def test_cancel_returns_the_unit(stage: Stage) -> None:
     """Given back, forgotten or declined, a unit goes to the next who waits; with nobody left, back into stock."""
     async with AsyncExitStack() as stack:
         queue = Queue(stage, stack)
-        held = await queue.form(3, hold_seconds=1)
+        held = await queue.form(3, hold_seconds=3)
         first, second, third = queue.waiting
         await queue.holder.release(held)
         lapsing = await promoted(first, queue.drop)
         assert (lapsing["state"], lapsing["quantity"]) == ("held", 1)
         assert [each["state"] for each in first.reservations.values()] == ["held"]
         given_back = await promoted(second, queue.drop)
-        assert given_back["expires_at"] >= lapsing["expires_at"] + 1000
+        assert given_back["expires_at"] >= lapsing["expires_at"] + 3000
         await second.release(given_back["id"])
         last = await promoted(third, queue.drop)
         numbers = await stage.stock(queue.drop)

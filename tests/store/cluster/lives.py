@@ -15,12 +15,13 @@ from server.gateway.presence import Presence
 from server.gateway.reactions import Reactions
 from server.inventory import asks
 from server.inventory.outcomes import Held, Waiting
+from server.shows.series import Series
 from server.store.keys import key
 from server.store.redis_clock import RedisClock
 from server.workers.audit import audit
 from tests.checkout.buying import make_overdue
 from tests.deadlines import end_lease, let_lapse
-from tests.houses import numbers, open_drop
+from tests.houses import numbers, open_drop, planned_drop
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -174,6 +175,12 @@ async def _ask_twice(house: House, show: str) -> None:
 async def _move(house: House, show: str, drop: str) -> None:
     """Move the show and its drop through all their states."""
     await house.shows.pin(show, [])
+    await house.shows.film(show, "https://video.example/a.m3u8")
+    assert await Series(house.client, house.scripts, house.shows).sample(show)
+    later = await planned_drop(house, show)
+    await house.shows.arrange(show, [later, drop])
+    await house.drops.open(show, later, 60_000)
+    assert (await house.drops.cancel(show, later))["status"] == "scheduled"
     await house.drops.restock(show, drop, 5, "once")
     await house.drops.pause(show, drop)
     await house.drops.resume(show, drop)

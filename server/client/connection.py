@@ -1,8 +1,8 @@
-"""An asyncio client of the live socket: for tests, simulated audiences and anybody's programs.
+"""One connection to a show, as it is: for tests, load and simulated audiences.
 
 It speaks either subprotocol, answers commands with their replies, and keeps what it saw: the offsets of the log,
 the newest stock, its own reservations and places in queues. It does not reconnect by itself;
-`connect(since=client.place)` does.
+`live(…, since=client.place)` does.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import itertools
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from server import ids
-from server.protocol.codec import Codec, pack, unpack_event
+from server.client.failures import NO_CONNECTION, ClosedError
+from server.client.wire import address_of, framed, message_in
+from server.protocol.codec import Codec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -27,15 +28,6 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 10.0
 MAX_KEPT = 10_000  # messages a client remembers; the oldest are forgotten
-
-
-class ClosedError(Exception):
-    """The connection has ended; `code` and `reason` are the server's."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"{code} {reason}")
-        self.code = code
-        self.reason = reason
 
 
 class LiveClient:
@@ -64,10 +56,7 @@ class LiveClient:
 
     async def send(self, message: Message) -> None:
         """Send a message."""
-        if self._codec is Codec.MSGPACK:
-            await self._socket.send(pack(message))
-        else:
-            await self._socket.send(msgspec.json.encode(message).decode())
+        await self._socket.send(framed(self._codec, message))
 
     async def request(self, message: Message) -> Message:
         """Send a command and return its answer; an id is made where it has none. Raises ClosedError, TimeoutError."""
@@ -79,7 +68,7 @@ class LiveClient:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await answer
         except ConnectionClosed:
-            raise self.closed or ClosedError(1006, "") from None
+            raise self.closed or ClosedError(NO_CONNECTION, "") from None
         finally:
             self._waiting.pop(operation, None)
 
@@ -129,11 +118,13 @@ class LiveClient:
         """Take messages until the connection ends."""
         try:
             async for data in self._socket:
-                self._take(unpack_event(data) if isinstance(data, bytes) else msgspec.json.decode(data))
+                self._take(message_in(data))
         except ConnectionClosed:
             pass
         finally:
-            self.closed = ClosedError(self._socket.close_code or 1006, self._socket.close_reason or "")
+            self.closed = ClosedError(
+                self._socket.close_code or NO_CONNECTION, self._socket.close_reason or ""
+            )
             for answer in self._waiting.values():
                 if not answer.done():
                     answer.set_exception(self.closed)
@@ -193,9 +184,12 @@ async def live(
 
     Raises ClosedError where the server ends the connection instead of welcoming.
     """
-    address = f"ws{url.removeprefix('http')}/v1/shows/{show}/live"
     async with connect(
-        address, subprotocols=[Subprotocol(codec.value)], compression=None, max_size=None, proxy=None
+        address_of(url, show),
+        subprotocols=[Subprotocol(codec.value)],
+        compression=None,
+        max_size=None,
+        proxy=None,
     ) as socket:
         client = LiveClient(socket, codec)
         reading = asyncio.create_task(client.read())

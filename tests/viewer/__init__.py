@@ -1,0 +1,1 @@
+"""What the viewer's page decides, without a browser: its pure parts under Node's test runner."""
