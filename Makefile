@@ -47,7 +47,7 @@ demo: $(VENV)/.runtime $(VENV)/.web
 	@$(say) "The demo has ended."
 
 test: $(VENV)/.dev $(VENV)/.web chromium lint
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 	@$(say) "Lint and tests passed."
 
 lint: $(VENV)/.dev

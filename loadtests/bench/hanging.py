@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0  # that the provider takes: longer than a block
 SHARE = 0.5  # of what there is room for
-ROUNDS = 8  # for each that others get: one p99 has few waits to stand on, so many pairs are compared
 CAPACITY_LENGTH = 0.2  # of a block's
 
 
@@ -61,11 +60,11 @@ async def measure(ground: Ground, sizes: Sizes) -> Hanging:
     till, found = Till(SECONDS), Hanging(sizes.hanging, Load(SHARE), Load(SHARE))
     async with shop(ground, till) as house:
         here, curve = replace(ground, house=house), Curve("reservations", reserving, sizes.callers)
-        for number in range(sizes.blocks * ROUNDS):
+        for number in range(sizes.pairs):
             rate = SHARE * await capacity(here, curve, sizes.seconds * CAPACITY_LENGTH)
             order = [(found.alone, 0), (found.beside, sizes.hanging)]
             for load, count in order if number % 2 == 0 else reversed(order):
-                ground.say(f"round {number + 1} of {sizes.blocks * ROUNDS}: {count} checkouts hang")
+                ground.say(f"round {number + 1} of {sizes.pairs}: {count} checkouts hang")
                 chance = random.Random(f"{SEED} {number}")
                 spans = (WARM_UP_SECONDS, sizes.seconds * LENGTH)
                 load.offered.append(rate)

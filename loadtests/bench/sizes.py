@@ -24,6 +24,7 @@ class Sizes:
     payers: int = 100  # buyers who pay at once
     checkouts: int = 300  # of a block, each with a reservation of its own
     hanging: int = 200  # checkouts that wait for their provider while others reserve
+    pairs: int = 24  # of blocks with and without them: one p99 has few waits to stand on
 
     @property
     def weighed(self) -> list[int]:
@@ -51,4 +52,5 @@ QUICK = Sizes(
     payers=20,
     checkouts=40,
     hanging=40,
+    pairs=2,
 )

@@ -50,11 +50,13 @@ async def test_who_watches_is_told_of_another_video(stage: Stage) -> None:
 
 async def test_only_who_runs_the_show_says_so(stage: Stage) -> None:
     """A viewer, and another show's host, are not allowed; a show that has ended has no new video."""
-    path = f"/v1/shows/{stage.show}/video"
+    made = await stage.host("POST", "/v1/shows", json={"title": "To be ended", "currency": "EUR"})
+    show = f"/v1/shows/{made.json()['id']}"
+    path = f"{show}/video"
     for token in (stage.viewer(), stage.server.token(Role.HOST, "other", "sh_other")):
         refused = await stage.call("PUT", path, token, json={"url": VIDEO})
         assert refused.json()["code"] == "not-allowed"
-    await stage.host("POST", f"/v1/shows/{stage.show}/end")
+    assert (await stage.host("POST", f"{show}/end")).status_code == 200
     late = await stage.host("PUT", path, json={"url": VIDEO})
     assert (late.status_code, late.json()["code"]) == (409, "wrong-state")
 

@@ -1,4 +1,4 @@
-"""That everybody reaches everything: by rule, by thumb, by ear, from right to left, and on the smallest screen."""
+"""That everybody reaches everything: by thumb, by ear, from right to left, and on the smallest screen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.axe import complaints
 from tests.browser.windows import DESK, card, sees_stock
 
 if TYPE_CHECKING:
@@ -46,12 +45,12 @@ PLACES = """() => { window.places = new Set(); const look = () => {
 
 
 async def through(page: Page, stage: Stage, drops: list[str]) -> list[tuple[str, list[str]]]:
-    """Go through the states of the page; return what axe-core, a thumb and a ruler find in each."""
+    """Go through the states of the page; return what a thumb and a ruler find wrong in each."""
     found: list[tuple[str, list[str]]] = []
 
     async def look(name: str) -> None:
         small = [str(one) for one in await page.evaluate(TARGETS) if min(one[1:]) < THUMB_PX]
-        found.append((name, [*await complaints(page), *small, *await page.evaluate(BEYOND)]))
+        found.append((name, [*small, *await page.evaluate(BEYOND)]))
 
     mug, lamp = drops
     await look("open and countdown")
@@ -84,7 +83,6 @@ async def through(page: Page, stage: Stage, drops: list[str]) -> list[tuple[str,
     "profile",
     [
         pytest.param({}, id="phone"),
-        pytest.param({"color_scheme": "dark"}, id="dark"),
         pytest.param({"locale": "ar"}, id="arabic"),
         pytest.param({"viewport": SMALL}, id="small"),
         pytest.param({"viewport": SIDEWAYS}, id="sideways"),
@@ -92,7 +90,7 @@ async def through(page: Page, stage: Stage, drops: list[str]) -> list[tuple[str,
     ],
 )
 async def test_every_state_is_within_reach(windows: Windows, stage: Stage, profile: dict[str, Any]) -> None:
-    """In every state axe-core finds nothing, a thumb hits everything, and nothing sticks out of the screen."""
+    """In every state a thumb hits everything, and nothing sticks out of the screen."""
     drops = [await stage.drop(5, limit_per_viewer=2), await stage.drop(5, sku="LAMP", opened=False)]
     await stage.move(drops[1], "open", countdown_ms=600_000)
     await stage.host("PUT", f"/v1/shows/{stage.show}/pinned", json={"skus": ["MUG", "LAMP"]})
@@ -103,16 +101,13 @@ async def test_every_state_is_within_reach(windows: Windows, stage: Stage, profi
 
 
 async def test_what_is_out_of_reach_is_found(windows: Windows, stage: Stage) -> None:
-    """The rules, the thumb and the ruler do find something where there is something: their silence has a meaning."""
+    """The thumb and the ruler do find something where there is something: their silence has a meaning."""
     await stage.drop(5)
     page = await windows.viewer()
     await page.evaluate(
-        """() => { const button = document.querySelector(".take"); button.replaceChildren();
-             document.querySelector(".choices").style.width = "500px";
+        """() => { document.querySelector(".choices").style.width = "500px";
              document.querySelector("#react").style.cssText = "min-height: 20px; height: 20px" }"""
     )
-    wrong = await complaints(page)
-    assert any("button-name" in one for one in wrong), wrong
     assert await page.evaluate(BEYOND)
     assert [one for one in await page.evaluate(TARGETS) if one[2] == 20]
 
