@@ -122,7 +122,7 @@ def test_more_sold_than_there_is() -> None:
         (LIFE + 3, False, False, 7, 8 * LIFE + 1),
     ],
 )
-def test_awards_are_numbered_on(newest: int, rebuilt: bool, lost: bool, offset: int, first: int) -> None:  # noqa: FBT001
+def test_awards_are_numbered_on(newest: int, rebuilt: bool, lost: bool, offset: int, first: int) -> None:  # noqa: FBT001  a table
     """In the next million, but where nothing was awarded: never, or not since the last rebuild."""
     sales = [sale("a")] if lost else []
     assert planned(*sales, newest=newest, rebuilt=rebuilt, offset=offset).first == first

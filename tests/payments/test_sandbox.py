@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from server.payments.bank import plays
@@ -20,11 +19,10 @@ from server.payments.provider import (
     UnknownOutcomeError,
 )
 from tests.payments.sandboxes import KEY, charge
-from tests.sandbox import Straight, bank, provider_at
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import httpx
 
     from server.payments.bank.api import Bank
     from server.payments.sandbox import Sandbox
@@ -39,25 +37,6 @@ PUBLISHED = {
     "tok_capture_fails_once",
     "tok_duplicate_webhook",
 }
-
-
-@pytest.fixture
-def till() -> Bank:
-    return bank()
-
-
-@pytest.fixture
-async def sandbox(till: Bank) -> AsyncIterator[Sandbox]:
-    one = provider_at(till)
-    yield one
-    await one.aclose()
-
-
-@pytest.fixture
-async def buyer(till: Bank) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a browser that has no key."""
-    async with httpx.AsyncClient(transport=Straight(till), base_url="http://sandbox.test") as one:
-        yield one
 
 
 async def is_there(sandbox: Sandbox) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from server.checkout.saga import Pending
@@ -25,10 +24,9 @@ from server.payments.provider import (
 )
 from tests.checkout.buying import balanced, ledger, lose, make_overdue, request, resume, state, stock
 from tests.payments.sandboxes import charge
-from tests.sandbox import Straight, bank, provider_at
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import httpx
 
     from server.app import House
     from server.checkout.saga import Request
@@ -39,25 +37,6 @@ BACK = "https://shop.example/back?a=1&b=2"
 REDIRECTS = ("ideal", "alipay", "wechat_pay")
 LATER = ("upi", "boleto", "pix", "mpesa")
 PAGE = "http://sandbox.test/actions/sb_or_1"
-
-
-@pytest.fixture
-def till() -> Bank:
-    return bank()
-
-
-@pytest.fixture
-async def sandbox(till: Bank) -> AsyncIterator[Sandbox]:
-    one = provider_at(till)
-    yield one
-    await one.aclose()
-
-
-@pytest.fixture
-async def buyer(till: Bank) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a browser that has no key."""
-    async with httpx.AsyncClient(transport=Straight(till), base_url="http://sandbox.test") as one:
-        yield one
 
 
 @pytest.fixture
