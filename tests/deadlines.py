@@ -59,9 +59,18 @@ async def end_lease(client: Redis, show: str, order: str) -> None:
 
 async def let_tell(client: Redis, show: str) -> None:
     """Let every drop's numbers have been told long ago: the next change is told at once."""
+    await _told_at(client, show, 0)
+
+
+async def let_wait(client: Redis, show: str) -> None:
+    """Let every drop's numbers have been told just now, for as long as a test may take: the next change waits."""
+    await _told_at(client, show, await redis_now(client) + 60_000)
+
+
+async def _told_at(client: Redis, show: str, at: int) -> None:
     stock = key("stock", show=show)
     for drop, raw in (await reads.fields(client, stock, "stock")).items():
         row = unpacked(raw)
         if row[TOLD_AT]:
-            row[TOLD_AT] = 0
+            row[TOLD_AT] = at
             await client.hset(stock, drop.decode(), packed(row))

@@ -59,22 +59,30 @@ class Recorder:
         self._shows = shows
         self._drops = show_drops
         self._lost: set[str] = set()
+        self._recorded: dict[
+            str, stream.Place
+        ] = {}  # up to where the ledger has an active show's log, as seen here
         self._look_at = 0.0  # monotonic: when to look for lost shows again
 
     async def run(self) -> None:
         """Record for ever."""
         while True:
             try:
-                for show in await self._shows.active():
-                    await self._guarded(show)
+                await self.catch_up()
                 if monotonic() >= self._look_at:
                     await self.look_for_lost()
                     for show in await self._shows.active():
                         await self.look_for_unsold(show)
+                    self._recorded.clear()  # the ledger itself may have been put back to an earlier state
                     self._look_at = monotonic() + LOST_SECONDS
             except Problem as problem:
                 log.warning("recorder.unavailable", reason=problem.detail)
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def catch_up(self) -> None:
+        """Record what there is to record, show by show; one that cannot be recorded now holds up no other."""
+        for show, top in (await self.behind()).items():
+            await self._guarded(show, top)
 
     async def look_for_lost(self) -> set[str]:
         """Return the shows that have not ended by the ledger and are not in the store; say so once of each."""
@@ -120,9 +128,27 @@ class Recorder:
         rows = await reads.fields(self._client, key("stock", show=show), "reading what is sold")
         return {drop.decode(): unpacked(row)[SOLD] for drop, row in rows.items()}
 
-    async def _guarded(self, show: str) -> None:
+    async def behind(self) -> dict[str, stream.Place | Problem | None]:
+        """Return the active shows that have something to record, with where their logs stand.
+
+        Many idle shows cost two round trips, and the ledger nothing.
+        """
+        shows = await self._shows.active()
+        self._recorded = {show: self._recorded[show] for show in shows if show in self._recorded}
+        tops = await stream.tops(self._client, shows)
+        lapsed_ones = await reads.lengths(
+            self._client, [key("lapsed", show=show) for show in shows], "looking for what lapsed"
+        )
+        return {
+            show: top
+            for show, top, count in zip(shows, tops, lapsed_ones, strict=True)
+            if count or top is None or self._recorded.get(show) != top
+        }
+
+    async def _guarded(self, show: str, top: stream.Place | Problem | None) -> None:
         try:
-            await self.record(show)
+            if await self.record(show) and isinstance(top, stream.Place):
+                self._recorded[show] = top
         except Problem as problem:
             log.warning("recorder.show_waits", show=show, reason=problem.detail)
         except Exception:

@@ -75,7 +75,7 @@ class Sweeper:
         """Go round for ever: time and stock in one task, orders and refunds (which wait for providers) in others."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_for_ever(self._pause, self._due, self._tick))
-            tasks.create_task(_for_ever(RESUME_SECONDS, self._shows.active, self._checkout.resume))
+            tasks.create_task(_for_ever(RESUME_SECONDS, self._unfinished, self._checkout.resume))
             tasks.create_task(_for_ever(REFUND_SECONDS, self._refunds.waiting, self._refunds.resume))
             tasks.create_task(_for_ever(RETIRE_SECONDS, self._shows.active, self._retire))
             tasks.create_task(_for_ever(RECOUNT_SECONDS, self._shows.active, self._shows.recount))
@@ -88,16 +88,20 @@ class Sweeper:
 
     async def _due(self) -> list[str]:
         """Return the shows with a move or a lapse whose time has come: many idle shows cost one round trip."""
+        return await self._come("due", "expiry")
+
+    async def _unfinished(self) -> list[str]:
+        """Return the shows with an order that nobody works on any more."""
+        return await self._come("pending")
+
+    async def _come(self, *indexes: str) -> list[str]:
+        """Return the active shows in one of whose indexes of times a time has come."""
         shows = await self._shows.active()
         now = await self._clock.sync()
-        names = [key(index, show=show) for show in shows for index in ("due", "expiry")]
+        names = [key(index, show=show) for show in shows for index in indexes]
         times = await reads.earliest(self._client, names, "looking for what is due")
-        pairs = zip(times[::2], times[1::2], strict=True)
-        return [
-            show
-            for show, pair in zip(shows, pairs, strict=True)
-            if any(time is not None and time <= now for time in pair)
-        ]
+        come = {name for name, time in zip(names, times, strict=True) if time is not None and time <= now}
+        return [show for show in shows if not come.isdisjoint(key(index, show=show) for index in indexes)]
 
     async def _tick(self, show: str) -> None:
         """Let go what has lapsed, then make the moves that are due: no move holds units up."""

@@ -10,7 +10,7 @@ from server.inventory import asks, batch
 from server.store import reads
 from server.store.answers import Answer, ask, unpacked
 from server.store.keys import key
-from tests.deadlines import let_lapse, let_tell, packed
+from tests.deadlines import let_lapse, let_tell, let_wait, packed
 from tests.lua.told import Told, listening
 from tests.lua.written import Fields, Written
 
@@ -68,6 +68,10 @@ class Scene(Written):
         assert await self.dump() == before, f"{script} wrote, and answered {answer}"
         assert told.nothing, f"{script} told {told}, and answered {answer}"
         return answer
+
+    async def just_told(self) -> None:
+        """Let the numbers told so far have been told just now, however slow the machine is: what follows waits."""
+        await let_wait(self.client, self.show)
 
     def watched(self) -> AbstractAsyncContextManager[Told]:
         """Listen to the show while the block runs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.waiting import wait_for
+from tests.deadlines import let_tell
 
 if TYPE_CHECKING:
     from tests.lua.scene import Scene
@@ -16,14 +16,12 @@ async def test_flushed(scene: Scene) -> None:
     scene.paced = True
     for _ in range(3):
         await scene.step(scene.taking(drop))
+        await scene.just_told()
+    await let_tell(scene.client, scene.show)
     revision = await scene.revision(drop)
     async with scene.watched() as told:
-
-        async def done() -> bool:
-            later: list[str] = (await scene.run("stock_flush", drops=[drop]))["later"]
-            return not later
-
-        await wait_for(done, "its time has come")
+        flushed = await scene.run("stock_flush", drops=[drop])
+        assert (flushed["told"], flushed["later"]) == (1, [])
     assert [(stock["available"], stock["revision"]) for stock in told.stocks] == [(6, revision)]
     stock = await scene.stock(drop)
     assert (stock["owed"], await scene.due()) == (0, {})
@@ -38,6 +36,7 @@ async def test_too_early(scene: Scene) -> None:
         await scene.step(scene.taking(drop))
     scene.paced = True
     await scene.step(scene.taking(first))
+    await scene.just_told()
     answer = await scene.run("hold_batch", **scene.batch(scene.taking(first)))
     assert answer["owed"] == [first]
     flushed = await scene.refused("stock_flush", drops=[first, second])

@@ -8,6 +8,8 @@ from sqlalchemy import select
 
 from server.inventory.outcomes import Held
 from server.ledger.tables import drops, log_positions
+from server.store.keys import key
+from tests.deadlines import let_lapse
 from tests.houses import live_show, open_drop
 
 if TYPE_CHECKING:
@@ -40,6 +42,29 @@ async def test_the_ledger_has_the_drops_as_they_were_offered(house: House) -> No
         ).scalar_one()
     )
     assert place == 5  # started, scheduled, opened, restocked, closed
+
+
+async def test_a_show_in_which_nothing_happens_costs_the_ledger_nothing(house: House) -> None:
+    """What is recorded is left alone until an event comes, a hold lapses or its log is lost; a new recorder looks."""
+    show, other = await live_show(house), await live_show(house)
+    drop = await open_drop(house, show, 1, hold_seconds=60)
+    recorder = house.recorder()
+    assert {show, other} <= (await recorder.behind()).keys()
+    await recorder.catch_up()
+    assert not {show, other} & (await recorder.behind()).keys()
+    await house.drops.restock(show, drop, 1)
+    assert {show, other} & (await recorder.behind()).keys() == {show}
+    await recorder.catch_up()
+    held = await house.holds.reserve(show, "viewer", "op", drop, 1)
+    assert isinstance(held, Held)
+    await let_lapse(house.client, show, held.reservation["id"])
+    await house.holds.sweep(show)
+    assert {show, other} & (await recorder.behind()).keys() == {show}
+    await recorder.catch_up()
+    assert not {show, other} & (await recorder.behind()).keys()
+    assert other in await house.recorder().behind()
+    await house.client.hset(key("show", show=other), "epoch", "another")
+    assert {show, other} & (await recorder.behind()).keys() == {other}
 
 
 async def test_an_ended_show_is_retired_once_nothing_is_open(house: House) -> None:

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from server.store.redis import Redis
     from tests.store.cluster.nodes import Nodes
 
-BRIEF = "&socket_timeout=0.3"
+BRIEF_SECONDS = 0.3
 
 
 @asynccontextmanager
-async def hasty(nodes: Nodes) -> AsyncIterator[Redis]:
+async def hasty(nodes: Nodes, seconds: float = BRIEF_SECONDS) -> AsyncIterator[Redis]:
     """Give a client that does not wait long for an answer."""
-    client = connect(nodes.url + BRIEF)
+    client = connect(f"{nodes.url}&socket_timeout={seconds}")
     await client.exists("anything")
     yield client
     await client.aclose()
