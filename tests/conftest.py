@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from typing import TYPE_CHECKING
 
 import httpx
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from server.app import House
     from server.store.embedded import Embedded
     from tests.server import ServerProcess
+
+
+# The suite makes thousands of clients that never speak TLS, and each would read all certificate authorities: 20 ms.
+pytest.MonkeyPatch().setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from server import ids
 from server.app import House, build
-from server.ledger.migrate import migrate
 from server.settings import Settings
+from tests.ledgers import give_ledger
 from tests.outside.stores import ledger_for
 from tests.sandbox import provider_for
 from tests.server import SECRET
@@ -25,7 +25,8 @@ async def house_at(redis_url: str, data: Path, **settings: Any) -> AsyncIterator
     Unless told otherwise it has no sold-out gate: nobody tells a house without an ear what others change.
     """
     database = ledger_for(redis_url, data)
-    migrate(database or data)
+    if not database:
+        give_ledger(data)
     chosen = {"sold_out_gate": False, "database_url": database, **settings}
     house = build(Settings(redis_url=redis_url, data=data, secret=SECRET, **chosen))
     if not house.settings.sandbox_url:

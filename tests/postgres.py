@@ -17,6 +17,8 @@ from typing import Any
 import psycopg
 from sqlalchemy import make_url
 
+from server.ledger.migrate import migrate
+
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 SOCKET_NUMBER = 5432  # in the name of its socket, which nobody else's folder has
@@ -29,6 +31,7 @@ class Databases:
 
     url: str
     made: list[str] = field(default_factory=list)
+    _template: str = ""
 
     def fresh(self, template: str = "") -> str:
         """Create a database, empty or a copy of another one at a URL, and return its URL."""
@@ -36,6 +39,13 @@ class Databases:
         self._run(f"CREATE DATABASE {name}" + (f" TEMPLATE {_name(template)}" if template else ""))
         self.made.append(make_url(self.url).set(database=name).render_as_string(hide_password=False))
         return self.made[-1]
+
+    def migrated(self) -> str:
+        """Return the URL of a database with the tables of today, to be copied; nobody may connect to it."""
+        if not self._template:
+            self._template = self.fresh()
+            migrate(self._template)
+        return self._template
 
     def drop(self, url: str) -> None:
         """Remove a database that was made here, whoever is connected to it."""
@@ -46,6 +56,7 @@ class Databases:
         """Remove all that were made here."""
         for url in list(self.made):
             self.drop(url)
+        self._template = ""
 
     def _run(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:

@@ -23,9 +23,15 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from server.store import keys as dictionary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SCRIPT_LINES = 120
 INCLUDE_LINES = 40
@@ -81,6 +87,12 @@ def lua_folder() -> Path:
         if folder.is_dir():
             return folder
     raise ScriptError(f"No Lua scripts in or beside {package}; the installation is not complete")
+
+
+@cache
+def shipped() -> Mapping[str, Script]:
+    """Return the project's own scripts, read and checked once in a process."""
+    return MappingProxyType(load(lua_folder()))
 
 
 def load(folder: Path) -> dict[str, Script]:

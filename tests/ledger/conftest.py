@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from contextlib import asynccontextmanager
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.ledger.database import Ledger, open_ledger
-from server.ledger.migrate import migrate
+from server.ledger.engines import address
+from tests.ledgers import give_ledger
 from tests.outside import stores
 from tests.postgres import Databases, start_postgres
 
@@ -27,7 +29,9 @@ def postgres() -> Iterator[Databases]:
         yield outside
         outside.drop_all()
         return
-    folder = Path(tempfile.mkdtemp(prefix="ld-pg-"))
+    # In memory where the system has a place for that: a database is hundreds of files, and nothing here is to last.
+    memory = Path("/dev/shm")  # noqa: S108  a folder of our own in it, made by mkdtemp
+    folder = Path(tempfile.mkdtemp(prefix="ld-pg-", dir=memory if os.access(memory, os.W_OK) else None))
     try:
         server = start_postgres(folder)
         try:
@@ -39,19 +43,28 @@ def postgres() -> Iterator[Databases]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Give an empty database, once of each kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/books.sqlite3"
+        yield f"sqlite:///{tmp_path}/books.sqlite3"
+        return
     server: Databases = request.getfixturevalue("postgres")
-    return server.fresh()
+    url = server.fresh()
+    yield url
+    server.drop(url)
 
 
-@pytest.fixture
-def migrated_url(database_url: str) -> str:
-    """Give a database with the tables of today."""
-    migrate(database_url)
-    return database_url
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give a database with the tables of today, once of each kind."""
+    if request.param == "sqlite":
+        give_ledger(tmp_path)
+        yield address(tmp_path).render_as_string(hide_password=False)
+        return
+    server: Databases = request.getfixturevalue("postgres")
+    url = server.fresh(server.migrated())
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture
@@ -64,7 +77,7 @@ async def ledger(migrated_url: str) -> AsyncIterator[Ledger]:
 @pytest.fixture
 async def sqlite_ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     """Give an open ledger on SQLite alone, for what only SQLite does."""
-    migrate(tmp_path)
+    give_ledger(tmp_path)
     async with opened(str(tmp_path)) as one:
         yield one
 
@@ -72,10 +85,10 @@ async def sqlite_ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 @pytest.fixture
 async def postgresql_ledger(postgres: Databases) -> AsyncIterator[Ledger]:
     """Give an open ledger on PostgreSQL alone, for what only PostgreSQL does."""
-    url = postgres.fresh()
-    migrate(url)
+    url = postgres.fresh(postgres.migrated())
     async with opened(url) as one:
         yield one
+    postgres.drop(url)
 
 
 @asynccontextmanager
