@@ -15,7 +15,9 @@ local drops = cmsgpack.unpack(ARGV[1])  -- list  which drops
 
 local now, told, later, wait_ms = now_ms(), 0, {}, 100
 for _, drop in ipairs(drops) do
-  local stock = redis.call('HEXISTS', stock_key, drop) == 1 and stock_read(stock_key, drop)
+  -- The keys of a show that is over go one after the other: terms and numbers are there together or not at all.
+  local whole = redis.call('HEXISTS', stock_key, drop) == 1 and redis.call('HEXISTS', drops_key, drop) == 1
+  local stock = whole and stock_read(stock_key, drop)
   if stock and stock.owed == 1 and now - stock.told_at < 100 then
     later[#later + 1] = drop
     wait_ms = math.min(wait_ms, stock.told_at + 100 - now)

@@ -45,6 +45,20 @@ async def test_too_early(scene: Scene) -> None:
     assert f"flush {first}" in await scene.due()
 
 
+async def test_a_drop_that_is_half_gone(scene: Scene) -> None:
+    """Where a show's keys are just going, numbers whose drop has gone before them are told to nobody."""
+    drop = await scene.opened(9)
+    scene.paced = True
+    for _ in range(2):
+        await scene.step(scene.taking(drop))
+        await scene.just_told()
+    await let_tell(scene.client, scene.show)
+    await scene.client.delete(scene.key("drops"))
+    async with scene.watched() as told:
+        answer = await scene.run("stock_flush", drops=[drop])
+    assert (answer["outcome"], answer["told"], told.stocks) == ("flushed", 0, [])
+
+
 async def test_a_drop_that_is_gone(scene: Scene) -> None:
     """What is planned for a drop that is not there is taken off."""
     await scene.live()
