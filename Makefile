@@ -58,7 +58,7 @@ lint: $(VENV)/.dev
 	@$(say) "Style, types and the direction of imports are in order."
 
 load: $(VENV)/.dev
-	@$(BIN)/python -m loadtests $(ARGS)
+	@$(BIN)/python -m loadtests load $(ARGS)
 	@$(say) "The load test passed and the books balance."
 
 bench: $(VENV)/.bench

@@ -1,67 +1,65 @@
-"""Locust as a program of its own: started on a live show, watched over, its results read."""
+"""Locust as a program of its own: started on a live show with a plan, its words kept in the run's folder."""
 
 from __future__ import annotations
 
-import subprocess
+import importlib.util
+import signal
 import sys
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from loadtests.results import Results
-from loadtests.stagehand import ROOT, StageError, clean_environment, running
+from loadtests.stagehand import ROOT, StageError, clean_environment, log_tail, running
 
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from loadtests.plan import Plan
     from loadtests.stagehand import Stage
 
 LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
-STOP_SECONDS = 12  # for what people have begun when the time is up
-GRACE_SECONDS = 45.0  # beyond the run's own time: start, stop, writing the results
+LOG = "locust.log"
+PLAN = "plan.json"
+LEFT = ("began", "seen-*.json", "live-*.json", "accounts-*.ndjson", LOG)  # by a run, in its folder
 
 
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """How many viewers come, how fast (per second), for how long, and how many units each drop has."""
+@contextmanager
+def crowd(
+    stage: Stage, show: str, plan: Plan, folder: Path, processes: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Give Locust at work, with so many processes of its own, and end it after the block. Raises StageError.
 
-    viewers: int
-    spawn_rate: float
-    seconds: int
-    drop_quantity: int
-
-
-def perform(stage: Stage, show: str, crowd: Crowd, folder: Path) -> Results:
-    """Run the crowd on a live show; Locust prints progress and its table. Returns what it saw.
-
-    Raises StageError where Locust did not come to its end.
+    What an earlier run has left in the folder is removed before.
     """
-    results = folder / "results.json"
+    if importlib.util.find_spec("locust") is None:
+        raise StageError('The viewers of a load test are played by Locust: pip install "livedrop[load]"')
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (path for pattern in LEFT for path in folder.glob(pattern)):
+        old.unlink()
+    (folder / PLAN).write_bytes(msgspec.json.format(msgspec.json.encode(plan)))
     environment = {**clean_environment(), "LOADTEST_HOST_TOKEN": stage.host_token}
-    deadline = crowd.seconds + STOP_SECONDS + GRACE_SECONDS
-    with running(_command(stage, show, crowd, results), environment, ROOT) as process:
-        try:
-            code = process.wait(deadline)
-        except subprocess.TimeoutExpired:
-            raise StageError(f"Locust did not end within {deadline:.0f} s.") from None
-    if not results.exists():
-        raise StageError(f"Locust ended with {code} and left no results.")
-    return msgspec.json.decode(results.read_bytes(), type=Results)
+    with running(_command(stage, show, folder, processes), environment, ROOT, folder / LOG) as process:
+        yield process
 
 
-def _command(stage: Stage, show: str, crowd: Crowd, results: Path) -> list[str]:
+def ending(process: subprocess.Popen[bytes], folder: Path) -> str:
+    """Say how Locust ended, and what it said last."""
+    code = process.returncode
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+    return f"Locust {how}. It said last:\n{log_tail(folder / LOG)}"
+
+
+def _command(stage: Stage, show: str, folder: Path, processes: int) -> list[str]:
     options = {
         "--locustfile": LOCUSTFILE,
         "--host": stage.url,
         "--show": show,
-        "--users": crowd.viewers + 1,  # and the host
-        "--spawn-rate": crowd.spawn_rate,
-        "--run-time": f"{crowd.seconds}s",
-        "--stop-timeout": STOP_SECONDS,
-        "--drop-quantity": crowd.drop_quantity,
-        "--results": results,
-        "--loglevel": "WARNING",
+        "--plan": folder.absolute() / PLAN,
+        "--out": folder.absolute(),
+        **({"--processes": processes} if processes > 1 else {}),
     }
     words = [str(word) for option in options.items() for word in option]
     return [sys.executable, "-m", "locust", "--headless", "--only-summary", *words]

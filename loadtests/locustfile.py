@@ -1,112 +1,136 @@
-"""The Locust file: viewers and one host on a live show.
+"""The Locust file: a plan's viewers and its one host on a live show.
 
-`make load` runs it with a server of its own. By hand, with Locust's web page, on a show that is live already:
+`livedrop load` runs it. By hand, with Locust's web page, on a show that is live already:
 
     export LOADTEST_HOST_TOKEN=$(livedrop token --role host --sub me)
-    locust -f loadtests/locustfile.py --host http://127.0.0.1:8000 --show sh_…
+    locust -f loadtests/locustfile.py --host http://127.0.0.1:8000 --show sh_… --plan plan.json --out folder
+
+One start of Locust is one run: its begin and its viewers' numbers are given once.
+
+Every process of Locust has one thread with an event loop of its own, in which its people live; what they do stands
+in `loadtests/audience`, how they are in `loadtests/habits.py`. In here is only what Locust needs to know of them.
 """
 
 from __future__ import annotations
 
 import itertools
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import gevent  # type: ignore[import-untyped]  # ships no types; one call
+import gevent  # type: ignore[import-untyped]  # ships no types
 import msgspec
-from locust import FastHttpUser, between, constant, events, task
+from gevent.event import AsyncResult  # type: ignore[import-untyped]
+from gevent.monkey import get_original  # type: ignore[import-untyped]
+from locust import User, events, task
+from locust.runners import MasterRunner
 
-from loadtests import habits
-from loadtests.doors import Doors, Tally
-from loadtests.hosting import Stagemaster
-from loadtests.journeys import Shopper
-from loadtests.results import Failure, Results
-from server.protocol.codec import Codec
+from loadtests.audience.intents import BOT, BUYER, HOARDER, LURKER
+from loadtests.audience.roll import Roll, users
+from loadtests.audience.table import tell
+from loadtests.audience.thread import CrowdThread
+from loadtests.habits import STOP_SECONDS
+from loadtests.plan import Plan
 
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
     from locust.env import Environment
 
-PROGRESS_SECONDS = 5.0
-TOKEN_SECONDS = 3600
-CODECS = (Codec.MSGPACK, Codec.JSON)
+POLL_SECONDS = 0.25  # between two looks at what the crowd has measured
+IDLE_SECONDS = 60.0  # that a user of Locust sleeps at a time
+CLAIM_SECONDS = 30.0
+CLOSE_SECONDS = 10.0
+CLAIM, GRANT, DONE = (
+    "livedrop-claim",
+    "livedrop-grant",
+    "livedrop-done",
+)  # messages between Locust's processes
 
 hooks: Any = events  # Locust's hooks carry no types
-tally = Tally()
-numbers = itertools.count(1)
-run = secrets.token_hex(3)  # viewers of another run on the same show are other people
+claims = itertools.count()
+granted: dict[int, Any] = {}  # by claim: where its answer goes
 
 
-class Person(FastHttpUser):
-    """Somebody with a way in through both doors."""
+class Person(User):
+    """Whoever is carried by one user of Locust; each begins with a claim to numbers of the plan."""
 
     abstract = True
-
-    def __init__(self, environment: Environment) -> None:
-        super().__init__(environment)
-        options: Any = environment.parsed_options
-        self.show: str = options.show
-        self.drop_quantity: int = options.drop_quantity
-        self.doors = Doors(
-            self.host or "", self.client, environment.events.request.fire, tally, options.host_token
-        )
-
-
-class Host(Person):
-    """The one host, who sells drop after drop."""
-
-    fixed_count = 1
-    wait_time = constant(1)
+    kind = ""  # of the viewers; none: as the plan's mix has it
 
     def on_start(self) -> None:
-        """Come to the stage."""
-        self.stagemaster = Stagemaster(self.doors, self.show, self.drop_quantity)
+        """Let the viewers live whose numbers we are given."""
+        carrier(self.environment).enlist(claim(self.environment, self.kind), self.kind)
 
     @task
-    def sell(self) -> None:
-        """Sell one drop."""
-        self.stagemaster.sell()
+    def live(self) -> None:
+        """Do nothing here: they live in the crowd's thread."""
+        gevent.sleep(IDLE_SECONDS)
 
 
 class Viewer(Person):
-    """A viewer with a token of their own; every second one speaks JSON."""
+    """One who buys: watches, takes, pays, gives back or lets lapse, reconnects."""
 
-    wait_time = between(*habits.BREATH)
+    kind = BUYER
+
+
+class Hoarder(Person):
+    """One who takes the limit and lets it lapse, again and again."""
+
+    kind = HOARDER
+
+
+class Bot(Person):
+    """One who floods, and asks for what nobody gets."""
+
+    kind = BOT
+
+
+class Lurker(Person):
+    """One who only watches."""
+
+    kind = LURKER
+
+
+class Audience(Person):
+    """Hundreds to thousands of viewers of all kinds, as the plan mixes them."""
+
+
+class Host(Person):
+    """The one host, who opens and closes what the plan sells."""
+
+    fixed_count = 1
 
     def on_start(self) -> None:
-        """Get a token from the host, and join."""
-        number = next(numbers)
-        name = f"load-{run}-{number}"
-        body = {"sub": name, "role": "viewer", "shows": [self.show], "ttl_seconds": TOKEN_SECONDS}
-        minted = self.doors.call("POST", "/v1/tokens", "/v1/tokens", body=body)
-        self.doors.token = minted["token"] if minted else ""
-        self.shopper = Shopper(self.doors, self.show, name, CODECS[number % len(CODECS)])
-        self.shopper.connect()
+        """Come to the stage."""
+        carrier(self.environment).host()
 
-    def on_stop(self) -> None:
-        """Leave."""
-        self.shopper.leave()
 
-    @task(habits.SHOPS)
-    def shop(self) -> None:
-        """Wait for a drop and take what there is."""
-        self.shopper.shop()
+CLASSES = {"audience": Audience, BUYER: Viewer, HOARDER: Hoarder, BOT: Bot, LURKER: Lurker}
 
-    @task(habits.COMES_BACK)
-    def come_back(self) -> None:
-        """Leave and return."""
-        self.shopper.come_back()
 
-    @task(habits.CHEERS)
-    def cheer(self) -> None:
-        """React."""
-        self.shopper.cheer()
+def carrier(environment: Any) -> CrowdThread:
+    """Return this process's crowd."""
+    crowd: CrowdThread = environment.livedrop_crowd
+    return crowd
+
+
+def claim(environment: Environment, kind: str) -> range:
+    """Ask whoever leads the run for the next numbers, and return them."""
+    number = next(claims)
+    granted[number] = AsyncResult()
+    runner: Any = environment.runner
+    runner.send_message(CLAIM, {"claim": number, "kind": kind})
+    first, end = granted[number].get(timeout=CLAIM_SECONDS)
+    del granted[number]
+    return range(first, end)
 
 
 def add_options(parser: LocustArgumentParser) -> None:
     """Add what a run of this file needs to know."""
     parser.add_argument("--show", required=True, help="id of the live show")
+    parser.add_argument(
+        "--plan", required=True, help="file with the plan of the run (loadtests/plan.py), JSON"
+    )
+    parser.add_argument("--out", required=True, help="folder for what the run leaves behind")
     parser.add_argument(
         "--host-token",
         env_var="LOADTEST_HOST_TOKEN",
@@ -114,50 +138,80 @@ def add_options(parser: LocustArgumentParser) -> None:
         required=True,
         help="token of the show's host; better given in the environment",
     )
-    parser.add_argument("--drop-quantity", type=int, default=40, help="units of each drop")
-    parser.add_argument("--results", default="", help="file for what the run saw, as JSON")
 
 
-def begin(environment: Environment, **_: Any) -> None:
-    """Print progress while people are on the move, and write the results when all is over."""
-    hooks.test_start.add_listener(lambda **_: gevent.spawn(_progress, environment))
-    path: str = getattr(environment.parsed_options, "results", "")
-    if path:
-        hooks.quit.add_listener(
-            lambda **_: Path(path).write_bytes(msgspec.json.encode(_results(environment)))
-        )
-
-
-def _progress(environment: Environment) -> None:
-    runner = environment.runner
-    while runner is not None and runner.state not in {"stopping", "stopped"}:
-        gevent.sleep(PROGRESS_SECONDS)
-        total = environment.stats.total
-        line = (
-            f"{runner.user_count:,} people, {tally.reservations:,} reservations, {len(tally.orders):,} orders, "
-            f"{tally.messages:,} messages checked, {total.num_requests:,} requests, {total.num_failures:,} failed"
-        )
-        print(line, flush=True)  # noqa: T201  progress of a command
-
-
-def _results(environment: Environment) -> Results:
-    stats, runner = environment.stats, environment.runner
-    failed = [
-        Failure(error.method, error.name, str(error.error), error.occurrences)
-        for error in stats.errors.values()
+def begin(environment: Environment, runner: Any, **_: Any) -> None:
+    """Fit Locust to the plan: how many users of which kind, when to end, who answers claims."""
+    options: Any = environment.parsed_options
+    plan = msgspec.json.decode(Path(options.plan).read_bytes(), type=Plan)
+    counts = users(plan)
+    for kind, count in counts.items():
+        CLASSES[kind].fixed_count = count
+    environment.user_classes = [
+        user for user in environment.user_classes if user is Host or user.fixed_count > 0
     ]
-    raised = [
-        Failure("task", "raised", f"{row['msg']}\n{row['traceback']}", row["count"])
-        for row in (runner.exceptions.values() if runner is not None else ())
-    ]
-    return Results(
-        requests=stats.total.num_requests,
-        counts={f"{method} {name}": entry.num_requests for (name, method), entry in stats.entries.items()},
-        failures=failed + raised,
-        orders=tally.orders,
-        reservations=tally.reservations,
-        messages=tally.messages,
-    )
+    options.num_users = options.spawn_rate = counts.total() + 1
+    if not options.worker:
+        options.run_time = options.run_time or plan.seconds + STOP_SECONDS + CLOSE_SECONDS
+        lead(runner, Roll(plan), quits=options.headless)
+    if not isinstance(runner, MasterRunner):
+        runner.register_message(GRANT, lambda msg, **_: granted[msg.data["claim"]].set(msg.data["numbers"]))
+        hooks.test_start.add_listener(lambda **_: carry(environment, plan))
+        hooks.test_stop.add_listener(lambda **_: finish(environment))
+
+
+def lead(runner: Any, roll: Roll, *, quits: bool) -> None:
+    """Answer the claims of all processes, and end the run when all of them are done; the web page stays."""
+    done: set[str] = set()
+
+    def grant(msg: Any, **_: Any) -> None:
+        kind = msg.data["kind"]
+        numbers = roll.of_kind(kind) if kind else roll.block()
+        answer = {"claim": msg.data["claim"], "numbers": (numbers.start, numbers.stop)}
+        runner.send_message(GRANT, answer, client_id=msg.node_id)
+
+    def note(msg: Any, **_: Any) -> None:
+        done.add(msg.node_id)
+        if not isinstance(runner, MasterRunner) or done >= {client.id for client in runner.clients.all}:
+            gevent.spawn(runner.quit if quits else runner.stop)
+
+    runner.register_message(CLAIM, grant)
+    runner.register_message(DONE, note)
+
+
+def carry(environment: Any, plan: Plan) -> None:
+    """Start the crowd of this process, and a greenlet that carries what it measures into Locust's table."""
+    options = environment.parsed_options
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    crowd = CrowdThread(environment.host, options.show, plan, options.host_token, folder)
+    environment.livedrop_crowd = crowd
+    crowd.start(get_original("_thread", "start_new_thread"))
+    gevent.spawn(watch, environment, crowd)
+
+
+def watch(environment: Any, crowd: CrowdThread) -> None:
+    """Carry measures over until everybody is done, then say so."""
+    while not crowd.idle:
+        gevent.sleep(POLL_SECONDS)
+        for news in crowd.news():
+            tell(environment.stats, news)
+    finish(environment)
+    environment.runner.send_message(DONE, {})
+
+
+def finish(environment: Any) -> None:
+    """End the crowd, and return when its files are written."""
+    crowd = carrier(environment)
+    crowd.finish()
+    waited = 0.0
+    while not crowd.ended and waited < CLOSE_SECONDS:
+        gevent.sleep(POLL_SECONDS / 10)
+        waited += POLL_SECONDS / 10
+    for news in crowd.news():
+        tell(environment.stats, news)
+    if crowd.error:
+        environment.runner.log_exception("local", "The crowd's loop has ended", crowd.error)
 
 
 hooks.init_command_line_parser.add_listener(add_options)

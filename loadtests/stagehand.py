@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -10,13 +11,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 import httpx
 
+from loadtests import family
 from server.auth import EVERY_SHOW, Role, Tokens
 from server.catalog.readers import SAMPLE_CURRENCY, SAMPLE_FEED
 from server.store.leash import leashed
@@ -31,6 +34,9 @@ POLL_SECONDS = 0.05
 TOKEN_SECONDS = 24 * 3600
 HTTP_SECONDS = 30.0
 LOG_TAIL_LINES = 20
+ANSWER_LENGTH = 300
+SPARE_FILES = 200  # descriptors that a process needs beside its viewers
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,7 +49,8 @@ class StageError(Exception):
 class Stage:
     """A server that runs: where it is, its host's token, and in which environment and folder its commands run.
 
-    `pid` and `log` are those of the server's process where it is ours, else 0 and None.
+    `pid` and `log` are those of the server's process where it is ours, else 0 and None; with several workers it is the
+    one that keeps them.
     """
 
     url: str
@@ -52,6 +59,19 @@ class Stage:
     folder: Path
     pid: int = 0
     log: Path | None = None
+
+    @property
+    def port(self) -> int:
+        """The TCP port that it listens on."""
+        parts = urlsplit(self.url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
+    def processes(self) -> list[int]:
+        """The processes of the server that can be seen here, the first ones: what they have started is not listed."""
+        if self.pid:
+            return [self.pid]
+        return family.holding(self.port) if urlsplit(self.url).hostname in LOOPBACK else []
 
 
 def elsewhere(url: str, host_token: str) -> Stage:
@@ -73,17 +93,17 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def own_server(**settings: str) -> Iterator[Stage]:
-    """Give a server on loopback with its own data, and remove both afterwards. Raises StageError.
+def own_server(workers: int = 1, program: str = "server", **settings: str) -> Iterator[Stage]:
+    """Give a server on loopback with its own data, in so many processes, and remove both afterwards. Raises StageError.
 
-    `settings` are names and values of its environment.
+    `settings` are names and values of its environment; `program` is the module that is run as the server.
     """
     with tempfile.TemporaryDirectory(prefix="livedrop-load-") as folder:
         port, secret = free_port(), secrets.token_urlsafe(32)
         own = {"LIVEDROP_DATA": f"{folder}/data", "LIVEDROP_SECRET": secret, "LIVEDROP_LOG_LEVEL": "warning"}
         environment = {**clean_environment(), **own, **settings}
         url, log = f"http://127.0.0.1:{port}", Path(folder) / "server.log"
-        command = [sys.executable, "-m", "server", "serve", "--port", str(port)]
+        command = [sys.executable, "-m", program, "serve", "--port", str(port), "--workers", str(workers)]
         # In its own folder: a .env file here would speak of other servers.
         with running(command, environment, Path(folder), log) as process:
             await_ready(process, f"{url}/readyz", log)
@@ -129,21 +149,31 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def await_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     """Return when `url` answers with 200. Raises StageError with the end of the log."""
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise StageError(f"The server ended with {process.returncode}:\n{log_tail(log)}")
-        try:
-            if httpx.get(url, timeout=2).status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(POLL_SECONDS)
+    with httpx.Client(timeout=2, trust_env=False) as client:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise StageError(f"The server ended with {process.returncode}:\n{log_tail(log)}")
+            with suppress(httpx.TransportError):
+                if client.get(url).status_code == httpx.codes.OK:
+                    return
+            time.sleep(POLL_SECONDS)
     raise StageError(f"The server was not ready within {START_SECONDS:.0f} s:\n{log_tail(log)}")
 
 
 def log_tail(log: Path) -> str:
     """Return the end of a process's log."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]) or "(nothing)"
+
+
+def allow_files(sockets: int) -> None:
+    """Let this process and those that it starts have as many open files as they may. Raises StageError if too few."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < sockets + SPARE_FILES:
+        raise StageError(
+            f"{sockets:,} viewers need {sockets + SPARE_FILES:,} open files and this shell allows {most:,}. "
+            f"Raise its limit (ulimit -Hn {sockets + SPARE_FILES}, as root) or ask for fewer viewers."
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def free_port() -> int:
@@ -171,10 +201,21 @@ def live_show(host: httpx.Client) -> str:
         show: str = host.post("/v1/shows", json=terms).raise_for_status().json()["id"]
         host.post(f"/v1/shows/{show}/start").raise_for_status()
     except httpx.HTTPStatusError as error:
-        raise StageError(f"{error.request.url} answered {error.response.text}") from None
+        raise StageError(_refused(error)) from None
     except httpx.TransportError as error:
-        raise StageError(f"The server at {host.base_url} cannot be reached: {error}") from None
+        raise StageError(
+            f"The server at {host.base_url} cannot be reached ({error}). Is it running, and is this its address?"
+        ) from None
+    except (ValueError, KeyError):
+        raise StageError(f"What answers at {host.base_url} is no server of Livedrop.") from None
     return show
+
+
+def _refused(error: httpx.HTTPStatusError) -> str:
+    said = f"{error.request.url} answered {error.response.status_code}: {error.response.text[:ANSWER_LENGTH]}"
+    if error.response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        return f"{said}\nA host's token for every show there is needed: livedrop token --role host --sub load"
+    return said
 
 
 def leave_on_sigterm() -> None:

@@ -32,6 +32,7 @@ from server.gateway.dispatch import Dispatch
 from server.gateway.door import Gateway
 from server.gateway.drain import Drain
 from server.gateway.hub import Hub
+from server.gateway.overhear import overhearing
 from server.gateway.places import Places
 from server.gateway.presence import Presence
 from server.gateway.reactions import Reactions
@@ -52,8 +53,10 @@ from server.receipts import Receipts
 from server.seal import Seal
 from server.settings import Settings
 from server.shows.drops import Drops
+from server.shows.recordings import Recordings
 from server.shows.series import Series
 from server.shows.shows import Shows
+from server.shows.tap import Taps
 from server.store.redis import connect, connect_subscriber, reaching, require_supported
 from server.store.redis_clock import RedisClock
 from server.store.scripts import Scripts
@@ -68,6 +71,7 @@ from server.workers.webhooks import Deliveries
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
+    from server.shows.tap import Tap
     from server.store.redis import Redis
 
 RESTART_SECONDS = 1.0
@@ -215,6 +219,8 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
     settings = settings or Settings.load()
     house = build(settings)
     presence, reactions, timers = Presence(house.scripts), Reactions(house.scripts), Timers()
+    clock = RedisClock(house.client)
+    taps = Taps(Recordings(house.client, house.scripts), clock)
     places = Places(house.waitlist)
     hub = Hub(
         settings=settings,
@@ -225,9 +231,9 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         hear=house.batches.hear,
     )
     subscriber = connect_subscriber(settings.redis_url)
-    clock = RedisClock(house.client)
     ear = Live(house.client, subscriber, hub, clock)
     hub.ear = ear
+    taps.people, taps.told = hub.people, _tapping(hub, reactions, house.batches)
     drain = Drain(timers, presence, settings.drain_spread_ms)
     gateway = Gateway(
         tokens=house.tokens,
@@ -262,11 +268,13 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         async with AsyncExitStack() as stack:
             stack.push_async_callback(subscriber.aclose)
             stack.push_async_callback(house.aclose)
+            stack.push_async_callback(taps.leave)
             jobs = {
                 "ear": ear.run,
                 "presence": presence.run,
                 "places": places.run,
                 "reactions": reactions.run,
+                "taps": taps.run,
                 "timers": timers.run,
             }
             if work:
@@ -298,6 +306,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         idempotency=house.idempotency,
         webhooks=house.webhooks,
         ledger=house.ledger,
+        taps=taps,
         ready=ready,
     )
     app = Starlette(
@@ -324,6 +333,16 @@ def _changed(flusher: Flusher, batches: Batches) -> Callable[[str, list[str]], N
         batches.open(show)
 
     return changed
+
+
+def _tapping(hub: Hub, reactions: Reactions, batches: Batches) -> Callable[[Tap | None], None]:
+    """Return what lets those who have something to tell know whether anything is recorded."""
+
+    def told(tap: Tap | None) -> None:
+        hub.tap = reactions.tap = tap
+        batches.tap = None if tap is None else overhearing(tap)
+
+    return told
 
 
 def create_gateway() -> Starlette:

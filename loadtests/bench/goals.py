@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from loadtests.bench.ground import OURS
 from loadtests.bench.meter import Figure
 from loadtests.bench.tellers import BROADCAST, NAIVE, NCHAN, PICOWS, RAW
+from loadtests.report.figures import GENERATOR, SERVER, process
 
 if TYPE_CHECKING:
     from loadtests.bench.fanout import Fanout
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from loadtests.bench.returning import Returning
     from loadtests.bench.stock import Stock
     from loadtests.bench.sweep import Sweep
+    from loadtests.run import Run
 
 KIB = 1024
 MS = 1000
@@ -44,6 +46,27 @@ class Goal:
             return False
         middle = self.measured.middle
         return middle >= self.limit if self.at_least else middle <= self.limit
+
+    @property
+    def margin(self) -> float | None:
+        """By how many percent of the bound it is reached, or missed (below 0).
+
+        None where nothing was measured, and where the bound is 0, of which nothing is a share.
+        """
+        if self.measured is None or not self.limit:
+            return None
+        room = (self.limit - self.measured.middle) / self.limit
+        return 100 * (-room if self.at_least else room)
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is reached, and by how much."""
+        if self.measured is None:
+            return "not measured"
+        said, margin = "reached" if self.reached else "missed", abs(self.margin or 0.0)
+        if not margin:
+            return said
+        return f"{said} by {margin:,.0f} %" if margin >= 1 else f"{said} by less than 1 %"
 
     @property
     def shown(self) -> str:
@@ -119,13 +142,14 @@ def of_mix(measured: list[Mixed]) -> list[Goal]:
     return [Goal("CPU per message of the live mix vs the raw loop", ours.costs_of(raw), 0.35)]
 
 
-def of_memory(weights: list[Weight], crowd: int) -> list[Goal]:
-    """Return the goals of having viewers connected; `crowd` is how many count."""
+def of_memory(weights: list[Weight], few: Way, many: Way, crowd: int) -> list[Goal]:
+    """Return the goals of having viewers connected, and of telling ten times as many; `crowd` is how many count."""
     each = [weight.each / KIB for weight in weights]
     great = [weight.each / KIB for weight in weights if weight.viewers == crowd]
     uneven = 100 * (max(each) - min(each)) / (max(each) + min(each)) if each else 0
     name = f"memory of an idle viewer, of {crowd:,}"
     return [
+        Goal("CPU per delivery to ten times the viewers", many.costs_of(few), 1.15),
         Goal(name, Figure.of(great) if great else None, 4, "KiB"),
         Goal("unevenness of it, from few viewers to many", Figure.of([uneven]), 10, "± %"),
     ]
@@ -175,6 +199,23 @@ def of_paying(measured: Checkouts) -> list[Goal]:
         )
         for ours, peer in measured.pairs()
         if not ours.delay
+    ]
+
+
+def of_load(run: Run) -> list[Goal]:
+    """Return the goals of a drop that everybody takes at once: promises, and whose CPU it was."""
+    server, generator = process(run, SERVER), process(run, GENERATOR)
+    share = (
+        generator.cpu_seconds / server.cpu_seconds if server and generator and server.cpu_seconds else None
+    )
+    return [
+        Goal(
+            f"promises broken before {run.plan.viewers:,} viewers",
+            Figure.of([len(run.findings)]),
+            0,
+            "promises",
+        ),
+        Goal("the generator's CPU vs the server's", Figure.of([share]) if share else None, 1),
     ]
 
 

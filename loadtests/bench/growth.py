@@ -30,7 +30,6 @@ VIEWERS_PER_HOLD = 0.5
 MEASURED = 0.3  # of the holds that are there already
 WEIGHED = 10  # times the holds of a small show
 IN_EACH_CALL = 64
-ROUNDS = 5  # each is short; the median of few would be chance
 AT_ONCE = 10_000  # viewers told of in one call
 SHOW_KEYS = [name for name, each in KEYS.items() if "{show}" in each.pattern]
 
@@ -83,9 +82,9 @@ async def measure(ground: Ground, sizes: Sizes) -> Growth:
     }
     mine = processes(ground)
     shows = [Grown(name, size, Way(name, mine), Way(name, mine)) for name, size in grown.items()]
-    for number in range(ROUNDS):
+    for number in range(sizes.rounds):
         for show in shows if number % 2 == 0 else reversed(shows):
-            ground.say(f"round {number + 1} of {ROUNDS}: {show.name}")
+            ground.say(f"round {number + 1} of {sizes.rounds}: {show.name}")
             await _block(ground, show, int(sizes.holds * MEASURED), sizes.callers)
     return Growth(
         shows, [await _weigh(ground, WEIGHED * sizes.holds, in_each_call) for in_each_call in (MOST, 1)]

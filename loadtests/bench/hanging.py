@@ -17,7 +17,6 @@ from loadtests.bench.latency import (
     LENGTH,
     MS,
     SEED,
-    WARM_UP_SECONDS,
     Arrivals,
     Curve,
     Load,
@@ -61,12 +60,12 @@ async def measure(ground: Ground, sizes: Sizes) -> Hanging:
     async with shop(ground, till) as house:
         here, curve = replace(ground, house=house), Curve("reservations", reserving, sizes.callers)
         for number in range(sizes.pairs):
-            rate = SHARE * await capacity(here, curve, sizes.seconds * CAPACITY_LENGTH)
+            rate = SHARE * await capacity(here, curve, sizes.seconds * CAPACITY_LENGTH, sizes.warm_up)
             order = [(found.alone, 0), (found.beside, sizes.hanging)]
             for load, count in order if number % 2 == 0 else reversed(order):
                 ground.say(f"round {number + 1} of {sizes.pairs}: {count} checkouts hang")
                 chance = random.Random(f"{SEED} {number}")
-                spans = (WARM_UP_SECONDS, sizes.seconds * LENGTH)
+                spans = (sizes.warm_up, sizes.seconds * LENGTH)
                 load.offered.append(rate)
                 await _offer(here, till, count, load, [poisson(rate, each, chance) for each in spans])
     return found

@@ -32,7 +32,6 @@ LOADS = (0.1, 0.5, 0.9)  # of the capacity
 PERCENTILES = (50.0, 99.0, 99.9)
 CAPACITY_LENGTH = 0.4  # of a block's
 LENGTH = 2.0  # of a block's: the last of a thousand is to be seen more than once
-WARM_UP_SECONDS = 0.2  # of arrivals whose latency does not count
 FEWEST = 2  # waits of which there are percentiles
 SEED = 2026
 MS = 1000.0
@@ -77,28 +76,28 @@ async def measure(ground: Ground, sizes: Sizes) -> list[Curve]:
             for curve in curves if number % 2 == 0 else reversed(curves):
                 for load in curve.loads:
                     ground.say(f"round {number + 1} of {sizes.blocks}: {curve.name} at {load.share:.0%}")
-                    room = await capacity(ground, curve, sizes.seconds * CAPACITY_LENGTH)
-                    await _offer(ground, curve, load, load.share * room, sizes.seconds * LENGTH)
+                    room = await capacity(ground, curve, sizes.seconds * CAPACITY_LENGTH, sizes.warm_up)
+                    await _offer(ground, curve, load, load.share * room, sizes)
         return curves
 
 
-async def capacity(ground: Ground, curve: Curve, seconds: float) -> float:
+async def capacity(ground: Ground, curve: Curve, seconds: float, warm_up: float) -> float:
     """Return how many reservations per second there is room for at this moment. Raises BenchError."""
     async with ground.shelf() as (show, drop):
         arrivals = Arrivals(await curve.asking(ground, show, drop))
-        await arrivals.crowd(curve.under_way, for_seconds(WARM_UP_SECONDS))
+        await arrivals.crowd(curve.under_way, for_seconds(warm_up))
         began, before = time.perf_counter(), len(arrivals.waits)
         await arrivals.crowd(curve.under_way, for_seconds(seconds))
         return (len(arrivals.waits) - before) / (time.perf_counter() - began)
 
 
-async def _offer(ground: Ground, curve: Curve, load: Load, rate: float, seconds: float) -> None:
+async def _offer(ground: Ground, curve: Curve, load: Load, rate: float, sizes: Sizes) -> None:
     chance = random.Random(f"{SEED} {load.share} {len(load.answered)}")
     async with ground.shelf() as (show, drop):
         arrivals = Arrivals(await curve.asking(ground, show, drop))
-        await arrivals.at(poisson(rate, WARM_UP_SECONDS, chance))
+        await arrivals.at(poisson(rate, sizes.warm_up, chance))
         arrivals.forget()
-        times, before = poisson(rate, seconds, chance), await ground.script_calls()
+        times, before = poisson(rate, sizes.seconds * LENGTH, chance), await ground.script_calls()
         began = time.perf_counter()
         await arrivals.at(times)
         took = time.perf_counter() - began

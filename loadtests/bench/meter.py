@@ -106,9 +106,14 @@ class Way:
         }
 
     @property
+    def rate(self) -> Figure:
+        """Units per second."""
+        return Figure.of([block.units / block.seconds for block in self.blocks])
+
+    @property
     def per_second(self) -> float:
         """Units per second, the median of the blocks."""
-        return median(block.units / block.seconds for block in self.blocks)
+        return self.rate.middle
 
     @property
     def per_call(self) -> float | None:

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from tests.postgres import Postgres
 
 SQLITE, POSTGRESQL = "SQLite", postgres.STORE
-DELAYS = (0.0, 0.2)  # of each call of the provider, s; a checkout makes two
 TOGETHER, ALONE = "group commit", "each write alone"
 MS = 1000.0
 
@@ -76,7 +75,7 @@ async def measure(ground: Ground, sizes: Sizes) -> Checkouts:
         async with AsyncExitStack() as stack:
             ways, turns = [], []
             for name, processes in _databases(ground, server).items():
-                for delay, commits in itertools.product(DELAYS, (TOGETHER, ALONE)):
+                for delay, commits in itertools.product(sizes.delays, (TOGETHER, ALONE)):
                     url = server.fresh() if server is not None and name == POSTGRESQL else ""
                     till = Till(delay)
                     house = await stack.enter_async_context(

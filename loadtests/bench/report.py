@@ -14,8 +14,12 @@ from loadtests.bench.latency import PERCENTILES
 from loadtests.bench.meter import Figure
 from loadtests.bench.taking import CALLER
 from loadtests.bench.tellers import RAW
+from loadtests.report.figures import figures
+from loadtests.report.numbers import short
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from loadtests.bench.batches import Batch
     from loadtests.bench.fanout import Fanout
     from loadtests.bench.goals import Goal
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from loadtests.bench.returning import Returning
     from loadtests.bench.stock import Stock
     from loadtests.bench.sweep import Sweep
+    from loadtests.report.noise import Noise
+    from loadtests.run import Run
 
 MISSING = "not installed"
 
@@ -156,14 +162,16 @@ def mix(measured: list[Mixed], seconds: float) -> Table:
     return table
 
 
-def memory(weights: list[Weight]) -> Table:
-    """Return what an idle viewer weighs among few and among many."""
-    table = _table(
-        "Memory of idle viewers, each time on a fresh server", "viewers", "KiB each", "CPU µs to let in"
-    )
+def memory(weights: list[Weight], few: Way, many: Way) -> list[Table]:
+    """Return what an idle viewer weighs among few and among many, and what telling one costs."""
+    title = "Memory of idle viewers, each time on a fresh server"
+    weighed = _table(title, "viewers", "KiB each", "CPU µs to let in")
     for weight in weights:
-        table.add_row(f"{weight.viewers:,}", f"{weight.each / KIB:.2f}", f"{weight.arrival:.0f}")
-    return table
+        weighed.add_row(f"{weight.viewers:,}", f"{weight.each / KIB:.2f}", f"{weight.arrival:.0f}")
+    told = _table("An event to few and to many", "way", "CPU µs per delivery")
+    for name, way in (("a tenth of the crowd", few), ("all of it", many)):
+        told.add_row(name, shown(way.cost()))
+    return [weighed, told]
 
 
 def inbound(measured: Inbound, talkers: int) -> Table:
@@ -232,13 +240,37 @@ def hanging(measured: Hanging) -> Table:
     return table
 
 
-def goals(reached: list[Goal]) -> Table:
-    """Return the goals with what was measured."""
-    table = _table("Against the goals", "figure", "measured", "goal", "reached")
-    for goal in reached:
-        verdict = "[green]yes[/]" if goal.reached else "[yellow]not yet[/]"
-        table.add_row(goal.name, goal.shown, goal.bound, verdict if goal.measured else "")
+def load(run: Run) -> Table:
+    """Return what a drop that everybody takes at once cost, and how long it took; the run itself tells more."""
+    title = f"{run.plan.shape}: {run.plan.viewers:,} viewers, {run.units_sold:,} units sold"
+    table = _table(title, "figure", "measured")
+    for figure in figures(run):
+        table.add_row(figure.name, f"{figure.value:,.6g} {figure.unit}")
+    for finding in run.findings:
+        table.add_row(f"[red]{finding.kind}[/]", finding.sentence)
     return table
+
+
+def goals(reached: list[Goal], before: Mapping[str, Noise] | None = None) -> Table:
+    """Return the goals with what was measured; `before`: with what earlier runs measured, by the goal's name."""
+    table = _table(
+        "Against the goals", "figure", "measured", "goal", "verdict", *(["before"] if before else [])
+    )
+    for goal in reached:
+        colour = "green" if goal.reached else "yellow"
+        verdict = f"[{colour}]{goal.verdict}[/]" if goal.measured else goal.verdict
+        cells = [goal.name, goal.shown, goal.bound, verdict]
+        table.add_row(*cells, *([_before(goal, before.get(goal.name))] if before else []))
+    return table
+
+
+def _before(goal: Goal, noise: Noise | None) -> str:
+    """Return the median of earlier runs, and whether this one is beyond their noise."""
+    if noise is None or goal.measured is None:
+        return ""
+    explained = noise.explains(goal.measured.middle)
+    said = "noise unknown" if explained is None else "within noise" if explained else "[bold]moved[/]"
+    return f"{short(noise.middle)} ({noise.runs}), {said}"
 
 
 def shown(figure: Figure | None, digits: int = 1) -> str:

@@ -18,13 +18,20 @@ class Sizes:
     callers: int = 256  # who reserve at once within a process
     batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # reservations at once
     holds: int = 10_000  # of a show before it grows tenfold
+    rounds: int = (
+        5  # in which shows of all sizes take turns: each is short, and the median of few would be chance
+    )
     blocks: int = 3  # times that each way gets its turn
     seconds: float = 1.5  # of a block that ends by time
+    warm_up: float = 0.2  # seconds of open arrivals whose latency does not count
     events: int = 16  # per block of the fan-out
     payers: int = 100  # buyers who pay at once
     checkouts: int = 300  # of a block, each with a reservation of its own
+    delays: tuple[float, ...] = (0.0, 0.2)  # of each call of the payment provider, s; a checkout makes two
     hanging: int = 200  # checkouts that wait for their provider while others reserve
     pairs: int = 24  # of blocks with and without them: one p99 has few waits to stand on
+    flash: int = 5_000  # viewers of a load test, all there when a drop opens
+    flash_units: int = 500  # that they take within 200 ms
 
     @property
     def weighed(self) -> list[int]:
@@ -43,14 +50,19 @@ QUICK = Sizes(
     crowd=1_000,
     talkers=100,
     buyers=20,
-    callers=32,
-    batches=(1, 16, 256),
-    holds=1_000,
+    callers=16,
+    batches=(1, 256),
+    holds=500,
+    rounds=1,
     blocks=1,
     seconds=0.5,
-    events=8,
-    payers=20,
-    checkouts=40,
-    hanging=40,
-    pairs=2,
+    warm_up=0.02,
+    events=4,
+    payers=10,
+    checkouts=20,
+    delays=(0.0,),
+    hanging=20,
+    pairs=1,
+    flash=50,
+    flash_units=20,
 )

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import httpx
+import msgspec
 
 from loadtests.bench import nchan
 from loadtests.bench.crowd import quiet
 from loadtests.bench.ground import OURS, PEER, SUBPROTOCOL
 from loadtests.bench.meter import Way, resident_bytes
 from server.eventlog import stream
+from server.protocol.shapes import Product
 from server.store.keys import key
 
 if TYPE_CHECKING:
@@ -27,7 +29,21 @@ if TYPE_CHECKING:
     from loadtests.bench.ground import Ground
 
 WARM_UP_VIEWERS = 20
-MARK = b"drop."  # in every event that is told here
+MARK = b"product.pinned"  # in every event that is told here
+PINNED = msgspec.to_builtins(
+    Product(
+        sku="MUG",
+        handle="mug",
+        title="Enamel Mug",
+        description="",
+        vendor="",
+        options={},
+        unit_price=1250,
+        currency="EUR",
+        images=[],
+        tags=[],
+    )
+)
 
 RAW = "raw loop, one write(2) each"
 PICOWS = "picows"
@@ -74,25 +90,20 @@ class Teller:
 
 
 class Switch:
-    """A drop that is paused and resumed in turn: an event each time."""
+    """A product that is pinned again and again: one event each time, and nothing else is said beside it."""
 
-    def __init__(self, ground: Ground, show: str, drop: str) -> None:
+    def __init__(self, ground: Ground, show: str) -> None:
         self._ground = ground
         self.show = show
-        self.drop = drop
-        self._paused = False
 
     @classmethod
     async def on(cls, ground: Ground) -> Switch:
         """Return one on a show of its own."""
-        show = await ground.show()
-        return cls(ground, show, await ground.drop(show))
+        return cls(ground, await ground.show())
 
     async def turn(self) -> None:
         """Write the next event."""
-        move = self._ground.house.drops.resume if self._paused else self._ground.house.drops.pause
-        self._paused = not self._paused
-        await move(self.show, self.drop)
+        await self._ground.house.shows.pin(self.show, [PINNED])
 
     async def newest(self) -> bytes:
         """Write an event, and return it as the script packed it."""

@@ -14,9 +14,7 @@ from array import array
 from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING
 
-from loadtests.multitude.figures import MS, NS, Census, measured
-from loadtests.multitude.viewer import Phase, Viewer
-from loadtests.multitude.wire import (
+from loadtests.audience.wire import (
     CLOSE,
     PING,
     PONG,
@@ -28,6 +26,8 @@ from loadtests.multitude.wire import (
     refusal,
     request,
 )
+from loadtests.multitude.figures import MS, NS, Census, measured
+from loadtests.multitude.viewer import Phase, Viewer
 from loadtests.multitude.witness import Book
 from server.protocol.codec import Codec
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from loadtests.audience.wire import Told
     from loadtests.multitude.figures import Deliveries
-    from loadtests.multitude.wire import Told
 
 AT_ONCE = 4096  # sockets per turn
 IDLE_NS = NS // 2  # longest wait for something to happen

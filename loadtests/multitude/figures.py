@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from loadtests.multitude.wire import Stock
+    from loadtests.audience.wire import Stock
 
 NS = 1_000_000_000
 MS = 1_000_000

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections import Counter
 
+    from loadtests.audience.wire import Stock
     from loadtests.multitude.figures import Census, Deliveries
-    from loadtests.multitude.wire import Stock
     from loadtests.multitude.witness import Book
 
 LAST_VALUE_MS = 250.0  # the contract's: from the last change of a burst to every viewer

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from loadtests.multitude.wire import Stock
+from loadtests.audience.wire import Stock
 from loadtests.stagehand import mug_terms
 from server import ids
 from server.auth import Role

@@ -1,6 +1,6 @@
 """What one viewer has been told across connections, and whether it can be true: no sockets, no clock of its own.
 
-The same promises as `loadtests.watch` holds its viewers' messages to, kept in a few words per viewer and at a
+The same promises as `loadtests.audience.watch` holds its viewers' messages to, kept in a few words per viewer and at a
 fraction of the cost: ten thousand of these share two cores with the server that they watch. The show has one drop.
 """
 
@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from loadtests.multitude.wire import BINARY
+from loadtests.audience.wire import BINARY
 
 if TYPE_CHECKING:
-    from loadtests.multitude.wire import Stock, Told, Welcome
-    from loadtests.watch import Message
+    from loadtests.audience.numbers import Message
+    from loadtests.audience.wire import Stock, Told, Welcome
 
 EXAMPLES = 12  # sentences kept; the rest is counted
 
@@ -87,7 +87,12 @@ class Witness:
             self._welcome(told.welcome)
         if told.stock is not None:
             self._learn(told.stock, now)
-        if told.wrong or not self.welcomed or (told.opcode == BINARY) is not self.binary:
+        if (
+            told.wrong
+            or told.kind == "error"
+            or not self.welcomed
+            or (told.opcode == BINARY) is not self.binary
+        ):
             self._object(told)
 
     def _advance(self, offset: int) -> None:
@@ -134,6 +139,8 @@ class Witness:
     def _object(self, told: Told) -> None:
         for sentence in told.wrong:
             self._say(sentence)
+        if told.kind == "error":
+            self._say(f"error {told.message['code']}: {told.message['message']}")
         if not self.welcomed:
             self._say("was told something before the welcome")
         if (told.opcode == BINARY) is not self.binary:

@@ -24,8 +24,16 @@ if TYPE_CHECKING:
 async def check_out(call: Call) -> Answer:
     """Turn the caller's reservations of one show, or items of drops that hold nothing, into one order."""
     began = monotonic()
-    outcome = await call.rooms.checkout.pay(await _request(call))
-    metrics.CHECKOUT_SECONDS.observe(monotonic() - began)
+    request = await _request(call)
+    outcome = await call.rooms.checkout.pay(request)
+    seconds = monotonic() - began
+    metrics.CHECKOUT_SECONDS.observe(seconds)
+    tap = call.rooms.taps.tap
+    if tap is not None:
+        code = outcome.code.value if isinstance(outcome, Problem) else type(outcome).__name__.lower()
+        tap.paid(
+            request.show, request.viewer, request.reservations, request.items, seconds=seconds, code=code
+        )
     match outcome:
         case Paid(order):
             return Answer({"order": order}, 201)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from server.shows.drops import Drops
     from server.shows.series import Series
     from server.shows.shows import Shows
+    from server.shows.tap import Taps
     from server.webhooks.endpoints import Webhooks
 
 
@@ -50,4 +51,5 @@ class Rooms:
     idempotency: Idempotency
     webhooks: Webhooks
     ledger: Ledger
+    taps: Taps
     ready: Callable[[], Awaitable[None]]

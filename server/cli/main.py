@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.metadata import entry_points
 from pathlib import Path  # noqa: TC003  typer reads it at run time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from server import __version__
 from server.auth import EVERY_SHOW, MAX_TTL_SECONDS, Role, Tokens, is_subject
-from server.cli import books, catalog, demo, rebuild, sandbox, serve, verify
+from server.cli import books, catalog, demo, rebuild, record, sandbox, serve, verify
 from server.cli.home import (
     console,
     fail,
+    home,
     ledger_address,
     load_settings,
     prepare_ledger,
@@ -25,6 +29,11 @@ from server.cli.running import leaving_quietly
 from server.ledger.migrate import migrate as apply_migrations
 from server.receipts import Receipts
 from server.settings import Settings, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMMANDS = "livedrop.commands"  # the group of entry points: name -> a function as Typer takes it
 
 cli = typer.Typer(
     name="livedrop",
@@ -42,7 +51,35 @@ Port = Annotated[int | None, typer.Option(min=0, max=65535, help="port to listen
 
 def main() -> None:
     """Run the command line."""
+    # Looking for the commands of others takes time, which `serve` and its like need not spend.
+    if not _own_commands().intersection(sys.argv[1:2]):
+        add_commands_of_others()
     cli()
+
+
+def _own_commands() -> set[str]:
+    named = (each.name or getattr(each.callback, "__name__", "") for each in cli.registered_commands)
+    return {*named, *(group.name or "" for group in cli.registered_groups)}
+
+
+def add_commands_of_others() -> None:
+    """Add what packages beside this one offer as commands, by the entry points that they declare."""
+    for found in entry_points(group=COMMANDS):
+        try:
+            command = found.load()
+        except ModuleNotFoundError as missing:
+            command = _not_installed(found.name, missing.name or "")
+        cli.command(found.name)(command)
+
+
+def _not_installed(name: str, module: str) -> Callable[[], None]:
+    def command() -> None:
+        raise fail(
+            escape(f'`livedrop {name}` needs {module}, which is not installed: pip install "livedrop[load]"')
+        )
+
+    command.__doc__ = "Not installed."
+    return command
 
 
 @cli.callback(invoke_without_command=True)
@@ -194,6 +231,21 @@ def rebuild_command(
     with prepared(load_settings()) as ready:
         if not rebuild.rebuild(ready, show, reopen=reopen, as_json=json):
             raise typer.Exit(1)
+
+
+@cli.command("record")
+def record_command(
+    show: Annotated[str, typer.Argument(help="the show's id")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="file to make; not named: one here")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="for how long; not named: until it is ended")
+    ] = None,
+) -> None:
+    """Record who comes and goes in a live show and what they ask, without names, to be played again as load."""
+    with home(load_settings()) as ready:
+        record.record(ready, show, out, seconds)
 
 
 @cli.command("verify-draw")

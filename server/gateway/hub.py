@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from server.inventory.outcomes import Reservation
     from server.protocol.commands import Since
     from server.settings import Settings
+    from server.shows.tap import Tap
 
 PRIVATE = "v"  # the kind of message that is for one viewer only
 LINGER_SECONDS = 10.0  # a show without viewers is followed for so long: they often come back
@@ -74,6 +75,7 @@ class Hub:
         self._unsure: set[str] = set()  # shows whose numbers are to be looked at anew
         self._refreshing = asyncio.Semaphore(REFRESHES_AT_ONCE)
         self.ear: Live | None = None
+        self.tap: Tap | None = None  # while anything is recorded
 
     # Viewers.
 
@@ -93,6 +95,8 @@ class Hub:
             room.linger.cancel()
         if viewer.counts and not person.counts:
             self._presence.came(room.show, subject)
+        if self.tap is not None and viewer.counts:
+            self.tap.came(room.show, subject, returns=since is not None)
         person.sockets += (viewer,)
         viewer.room, viewer.person = room, person
         if room.followed:
@@ -111,11 +115,19 @@ class Hub:
         person.sockets = tuple(socket for socket in person.sockets if socket is not viewer)
         if viewer.counts and not person.counts:
             self._presence.left(room.show, person.subject)
+        if self.tap is not None and viewer.counts:
+            self.tap.left(room.show, person.subject, viewer.code)
         if not person.sockets:
             del room.people[person.subject]
             self._places.forget(room, person)
         if not room.people:
             room.linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._close_if_empty, room)
+
+    def people(self, show: str) -> list[str]:
+        """Return the audience of a show here, once for each connection."""
+        room = self._rooms.get(show)
+        everybody = room.people.values() if room is not None else ()
+        return [person.subject for person in everybody for socket in person.sockets if socket.counts]
 
     def _open(self, show: str) -> Room:
         most = self._settings.viewer_buffer_bytes // HISTORY_SHARE

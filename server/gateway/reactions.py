@@ -15,6 +15,7 @@ from server.errors import Problem
 from server.store.answers import ask
 
 if TYPE_CHECKING:
+    from server.shows.tap import Tap
     from server.store.scripts import Scripts
 
 MAX_KINDS = 16
@@ -29,9 +30,12 @@ class Reactions:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
         self._shows: dict[str, dict[str, int]] = {}
+        self.tap: Tap | None = None  # while anything is recorded
 
     def add(self, show: str, kind: str, count: int) -> None:
         """Gather reactions; kinds beyond the bound are dropped."""
+        if self.tap is not None:
+            self.tap.cheered(show, count)
         gathered = self._shows.setdefault(show, {})
         if kind in gathered or len(gathered) < MAX_KINDS:
             gathered[kind] = gathered.get(kind, 0) + count

@@ -56,6 +56,7 @@ class Socket(asyncio.Protocol, ABC):
         "_timers",
         "behind",
         "closing",
+        "code",
         "due",
         "form",
         "heard",
@@ -75,6 +76,7 @@ class Socket(asyncio.Protocol, ABC):
         self.high_mark = high_mark
         self.behind = False  # more than the low mark waits to be sent
         self.closing = False  # a close frame was sent; nothing is said or heard after it
+        self.code = GONE  # how it ended, once it has
         self.heard = True  # since the last look
         self.pinged_at = 0.0  # when the ping left that waits for a sign of life; 0.0 where none does
         self.due = 0  # the tick of the deadline, kept by the timers
@@ -119,7 +121,8 @@ class Socket(asyncio.Protocol, ABC):
         self._connections.discard(self)
         if not self.closing:
             self.closing = True
-            metrics.closed_by_peer(self._parser.close_code or GONE)
+            self.code = self._parser.close_code or GONE
+            metrics.closed_by_peer(self.code)
         self.lost()
 
     def shutdown(self) -> None:
@@ -144,6 +147,7 @@ class Socket(asyncio.Protocol, ABC):
         if self.closing:
             return
         self.closing = True
+        self.code = int(code)
         metrics.CLOSED.labels(str(int(code))).inc()
         payload = int(code).to_bytes(2, "big") + close_reason(code, text, retry_after_ms)
         self.transport.write(frame(CLOSE, payload))
@@ -222,10 +226,11 @@ class Socket(asyncio.Protocol, ABC):
         """Hang up once the closing handshake is done, or the stream was no websocket's."""
         if not self.closing:
             self.closing = True
+            self.code = self._parser.close_code or GONE
             if self._parser.failed:
                 metrics.CLOSED.labels(str(self._parser.close_code)).inc()
             else:
-                metrics.closed_by_peer(self._parser.close_code or GONE)
+                metrics.closed_by_peer(self.code)
         if not self.transport.is_closing():
             self.transport.close()
             self._timers.deadline(self, CLOSE_SECONDS)

@@ -76,6 +76,8 @@ class Batches:
         self._gated = gate
         self._lines: dict[str, Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # While anything is recorded: asked of each operation, it returns who is told of the outcome.
+        self.tap: Callable[[Ask, Callable[[Outcome], None]], Callable[[Outcome], None]] | None = None
 
     def submit(self, ask: Ask, done: Callable[[Outcome], None]) -> None:
         """Put an operation into its show's line; `done` gets the outcome, once, later, on the loop.
@@ -83,7 +85,7 @@ class Batches:
         It is a `Problem` where nothing is known (`unavailable`) or the line is full (`rate-limited`). What `done`
         raises is logged and hurts nobody else.
         """
-        ask.done = done
+        ask.done = done if self.tap is None else self.tap(ask, done)
         ask.since = monotonic()
         line = self._lines.get(ask.show) or self._new(ask.show)
         operations = line.operations + len(ask.items)

@@ -197,6 +197,14 @@ KEYS: dict[str, Key] = {
         "drop and operation -> units that it added, once",
     ),
     "reactions": Key("ld:{{{show}}}:reactions", "hash", "gateway", Lifetime.SHOW, "kind -> how many so far"),
+    "tape": Key(
+        "ld:{{{show}}}:tape",
+        "stream",
+        "shows",
+        Lifetime.LEASE,
+        "arrivals that processes hand to a recorder, field b: [process, life, turn, at, lost, entries]; "
+        "the newest 1000 batches, 30 s",
+    ),
     "log": Key(
         "ld:{{{show}}}:log",
         "stream",
@@ -221,6 +229,13 @@ KEYS: dict[str, Key] = {
     "shows": Key("ld:shows", "zset", "shows", Lifetime.PERMANENT, "every kept show by its creation time, ms"),
     "active": Key(
         "ld:shows:active", "set", "shows", Lifetime.PERMANENT, "shows that workers must look after"
+    ),
+    "recordings": Key(
+        "ld:recordings",
+        "hash",
+        "shows",
+        Lifetime.LEASE,
+        "show that is recorded -> [end of its recorder's lease, ms; the secret that viewers are hidden by]",
     ),
     "idempotency": Key(
         "ld:idem:{request}",

@@ -47,6 +47,7 @@ class Guest:
         self.private: list[bytes] = []
         self.refused: Problem | None = None
         self.closed = self.wait_ms = 0
+        self.code = 1006
 
     @property
     def subject(self) -> str:

@@ -6,97 +6,22 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as some
 
+from loadtests.audience.wire import (
+    BINARY,
+    Stock,
+    Told,
+    read,
+)
 from loadtests.multitude.figures import Census, measured
 from loadtests.multitude.outcome import Expected, Outcome, Plan, Round, Storm, broken, missing, slow
 from loadtests.multitude.tables import tables
-from loadtests.multitude.wire import (
-    BINARY,
-    CLOSE,
-    PING,
-    TEXT,
-    FrameError,
-    Stock,
-    Told,
-    answered,
-    read,
-    refusal,
-)
 from loadtests.multitude.witness import Book, Witness
-from server.protocol.codec import Codec, pack
+from server.protocol.codec import pack
+from tests.loadtests.audience.frames import server_frame
 
 NUMBERS = {"available": 7, "held": 2, "sold": 1, "quantity": 10}
-
-
-def server_frame(opcode: int, payload: bytes) -> bytes:
-    """Return a server's frame, written down as RFC 6455 section 5.2 has it."""
-    size = len(payload)
-    if size < 126:
-        return bytes((0x80 | opcode, size)) + payload
-    if size < 65_536:
-        return bytes((0x80 | opcode, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big") + payload
-
-
-def event(offset: int, length: int, *, binary: bool) -> bytes:
-    """Return the frame of an event."""
-    message = {"type": "drop.paused", "drop_id": "x" * length, "offset": offset, "at": 1}
-    return server_frame(BINARY, pack(message)) if binary else server_frame(TEXT, msgspec.json.encode(message))
-
-
-LENGTHS = some.sampled_from([1, 60, 61, 62, 63, 64, 65, 300, 65_400, 65_500])
-
-
-@settings(deadline=None)  # a busy machine is no failure
-@given(some.lists(some.tuples(LENGTHS, some.booleans()), max_size=6), some.data())
-def test_frames_are_read_wherever_they_are_cut(messages: list[tuple[int, bool]], data: Any) -> None:
-    """Any cutting of a stream into pieces gives the same messages, pings and closes, and leaves no byte over."""
-    stream = b"".join(event(n, length, binary=binary) for n, (length, binary) in enumerate(messages, 1))
-    stream += server_frame(PING, b"hello") + server_frame(CLOSE, b'\x0b\xc0{"retry_after_ms":70}')
-    cuts = sorted(data.draw(some.lists(some.integers(0, len(stream)), max_size=12)))
-    seen: list[Told] = []
-    rest = b""
-    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
-        told, rest = read(rest + stream[start:end])
-        seen += told
-    assert rest == b""
-    assert [told.offset for told in seen[:-2]] == list(range(1, len(messages) + 1))
-    assert (seen[-2].opcode, seen[-2].payload) == (PING, b"hello")
-    assert (seen[-1].opcode, seen[-1].code, seen[-1].retry_ms) == (CLOSE, 3008, 70)
-
-
-@pytest.mark.parametrize("head", ["0205", "c205", "8285"], ids=["fragmented", "compressed", "masked"])
-def test_what_a_server_may_not_send_here_is_refused(head: str) -> None:
-    """Fragments and compression, which nobody asked for, and masked frames are errors and not messages."""
-    with pytest.raises(FrameError):
-        read(bytes.fromhex(head) + b"\0\0\0\0hello")
-
-
-def test_a_refused_handshake_says_when_to_try_again() -> None:
-    """The answer to a handshake is taken once it is whole; a refusal tells after how many ms a viewer may return."""
-    head = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n"
-    assert answered(head, Codec.JSON) is None
-    whole = head + b"\r\n"
-    assert answered(whole, Codec.JSON) == (False, b"")
-    assert refusal(whole) == (503, 2000)
-    assert refusal(whole + b'{"code":"unavailable","retry_after_ms":70}') == (503, 70)
-    assert refusal(b"HTTP/1.1 408 Request Timeout\r\n\r\n") == (408, 1000)
-
-
-def test_an_accepted_handshake_must_answer_ours() -> None:
-    """Our key's hash and our subprotocol must be in the answer; frames right behind it are not lost."""
-    accepted = (
-        b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
-        b"Sec-WebSocket-Protocol: livedrop.v1.json\r\n\r\n"
-    )
-    assert answered(accepted + b"more", Codec.JSON) == (True, b"more")
-    for wrong in (accepted.replace(b"s3p", b"S3P"), accepted.replace(b".json", b".msgpack")):
-        with pytest.raises(FrameError):
-            answered(wrong, Codec.JSON)
 
 
 def told_of(**message: Any) -> Told:

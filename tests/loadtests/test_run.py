@@ -1,84 +1,57 @@
-"""The load test as a whole, on a server of its own: it passes, and with books made wrong on purpose it fails."""
+"""The load test as a whole, once, on a server of its own: it passes, and what it leaves holds every measure."""
 
 from __future__ import annotations
 
-import asyncio
+import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgpack
+import msgspec
 import pytest
-from typer.testing import CliRunner
 
-from loadtests import __main__ as program
-from loadtests.crowd import Crowd, perform
+from loadtests.run import Run
 from loadtests.stagehand import ROOT, StageError, own_server
-from server.store.answers import unpacked
-from server.store.keys import key
-from server.store.redis import connect
 
 if TYPE_CHECKING:
-    from loadtests.results import Results
-    from loadtests.stagehand import Stage
+    from pathlib import Path
 
-SMALL = ("--viewers", "12", "--seconds", "8", "--drop-quantity", "6")
+FLASH = ("load", "flash", "--viewers", "40", "--drop", "10", "--seconds", "11", "--workers", "1")
 
 
-def test_a_sound_server_passes() -> None:
-    """`python -m loadtests` ends by itself with 0, prints Locust's table, the books and the verdict."""
+def test_a_sound_server_passes(tmp_path: Path) -> None:
+    """`python -m loadtests load flash` ends with 0 and leaves every measure in run.json, and of its server nothing."""
+    folder, scratch = tmp_path / "out", tmp_path / "scratch"
+    scratch.mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", "loadtests", *SMALL],
+        [sys.executable, "-m", "loadtests", *FLASH, "--out", str(folder)],
         cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(scratch)},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    for line in ("WS       reserve", "WS       drop seen", "POST     /v1/checkout", "Aggregated"):
-        assert line in done.stdout, done.stdout
-    assert "The books after the run" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("The books balance: 12 viewers for 8 s")
-
-
-def test_wrong_books_fail_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Negative control: one unit that vanishes from a drop's record after the run is found, and the exit code is 1."""
-
-    def perform_and_corrupt(stage: Stage, show: str, crowd: Crowd, folder: Path) -> Results:
-        results = perform(stage, show, crowd, folder)
-        asyncio.run(take_a_unit_away(stage, show))
-        return results
-
-    monkeypatch.setattr(program, "perform", perform_and_corrupt)
-    done = CliRunner().invoke(program.app, SMALL)
-    assert done.exit_code == 1, done.output
-    assert "The books do not balance." in done.output
-    assert "available + held + sold is" in done.output
-    assert "The load test failed" in done.output
-
-
-async def take_a_unit_away(stage: Stage, show: str) -> None:
-    """Write a stock record with one available unit less than there is, as a bug could."""
-    client = connect((stage.folder / "data" / "valkey" / "url").read_text())
-    try:
-        records: dict[Any, Any] = await client.hgetall(key("stock", show=show))
-        drop, raw = next(iter(records.items()))
-        available, *others = unpacked(raw)
-        await client.hset(key("stock", show=show), drop, msgpack.packb([available - 1, *others]))
-    finally:
-        await client.aclose()
-
-
-def test_a_server_of_our_own_leaves_nothing_behind() -> None:
-    """The server runs on loopback with its own data; afterwards process and data are gone."""
-    with own_server() as stage:
-        assert stage.url.startswith("http://127.0.0.1:")
-        assert (stage.folder / "data").is_dir()
-        assert Path(f"/proc/{stage.pid}").is_dir()
-    assert not stage.folder.exists()
-    assert not Path(f"/proc/{stage.pid}").exists()
+    run = msgspec.json.decode((folder / "run.json").read_bytes(), type=Run)
+    assert run.findings == []
+    assert {"reserve", "checkout", "order", "hello", "recovery", "stock staleness"} <= set(run.latencies)
+    assert all(each.count and each.most < 30 for each in run.latencies.values())
+    (opening,) = run.openings
+    assert opening.viewers >= 36
+    assert 0 < opening.skew < 10
+    assert run.refusals["reserve"]["out-of-stock"] > 0
+    assert 0 < run.units_sold <= 10 >= run.orders > 0
+    assert run.reservations >= run.orders
+    assert run.messages > 1000
+    assert {"available", "held", "sold", "taken/s", "reserve p50", "reserve p99"} <= {
+        curve.name for curve in run.curves
+    }
+    parts = {part.name: part for part in run.processes}
+    assert {"server", "redis", "generator"} <= set(parts)
+    assert all(part.cpu_seconds > 0 and part.peak_memory > 2**20 for part in parts.values())
+    assert (folder / "report.html").stat().st_size > 10_000
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_server_that_cannot_start_says_why() -> None:

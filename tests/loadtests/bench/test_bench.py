@@ -1,137 +1,55 @@
-"""The benchmarks as a program: the parts run, and nothing is left when it is told to leave."""
+"""The benchmarks for real, as small as they can be: their parts run."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+import resource
 from typing import TYPE_CHECKING
 
-import pytest
+from typer.testing import CliRunner
 
-from loadtests.bench import postgres
-from loadtests.stagehand import ROOT
-from tests.waiting import wait_for
+from loadtests.bench import postgres, record
+from loadtests.bench.__main__ import app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pytest
 
 TINY = ("--quick", "--viewers", "10", "--crowd", "20", "--seconds", "0.1")
-SECONDS = 120.0
+RUN = ["stock", "batches", "latency", "growth", "buying", "fanout", "returning", "paying", "hanging"]
+GOALS = [
+    "vs our script for one each",
+    "vs a leaner script for one each",
+    "vs plain unpipelined DECR",
+    "with ten times the viewers",
+    "with ten times the drops",
+    "with ten times the holds",
+    "memory of Redis per hold",
+    "vs the naive server",
+    "vs raw loop",
+    "vs websockets.broadcast",
+    "vs naive",
+    "handshake and hello",
+    "got twice",
+    "checkouts/s on SQLite vs each write alone",
+    "p99 of a reservation beside 20 hanging checkouts",
+]
 
 
-@contextmanager
-def bench(folder: str, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the benchmarks; all that they keep is in the folder. They are ended with the block at the latest."""
-    Path(folder).chmod(0o755)  # PostgreSQL runs as somebody else where we are root
-    with subprocess.Popen(
-        [sys.executable, "-m", "loadtests.bench", *words, *TINY],
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": folder},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()  # harmless when it has ended; what it started goes down with it
-            try:
-                process.communicate(timeout=SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-
-
-def those_of(folder: str) -> dict[int, str]:
-    """Return process id -> command of everything that was started with that folder."""
-    found = {}
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"TMPDIR={folder}".encode() in (place / "environ").read_bytes().split(b"\0"):
-                found[int(place.name)] = (place / "cmdline").read_text()
-        except (OSError, ValueError):  # it has just ended
-            continue
-    return found
-
-
-def kept_in(folder: str) -> list[Path]:
-    """Return what is in the folder."""
-    return list(Path(folder).iterdir())
-
-
-@pytest.mark.parametrize(
-    ("words", "goals"),
-    [
-        (
-            ["inventory"],
-            [
-                "vs our script for one each",
-                "vs a leaner script for one each",
-                "vs plain unpipelined DECR",
-                "with ten times the viewers",
-                "with ten times the drops",
-                "with ten times the holds",
-                "memory of Redis per hold",
-                "vs the naive server",
-            ],
-        ),
-        (
-            ["gateway", "--only", "fanout", "--only", "returning"],
-            ["vs raw loop", "vs websockets.broadcast", "vs naive", "handshake and hello", "got twice"],
-        ),
-        (
-            ["checkout"],
-            ["checkouts/s on SQLite vs each write alone", "p99 of a reservation beside 40 hanging checkouts"],
-        ),
-    ],
-    ids=["inventory", "gateway", "checkout"],
-)
-def test_the_benchmarks_run(words: list[str], goals: list[str]) -> None:
-    """The smallest run goes through its parts, prints every goal, and ends with 0 whatever was reached."""
-    with TemporaryDirectory() as folder, bench(folder, *words) as process:
-        told, _ = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0, told
-        for goal in goals:
-            assert goal in told, told
-
-
-def test_the_picture_goes_where_it_is_asked_for() -> None:
-    """`--plot` names the file of the picture; without it none is drawn."""
-    with TemporaryDirectory() as folder, TemporaryDirectory() as other:
-        picture = Path(other) / "latency.svg"
-        for words in ([], ["--plot", str(picture)]):
-            assert not picture.exists()
-            with bench(folder, "inventory", "--only", "latency", *words) as process:
-                told, _ = process.communicate(timeout=SECONDS)
-            assert process.returncode == 0, told
-        assert picture.read_text().startswith("<svg")
-
-
-@pytest.mark.parametrize(
-    ("words", "busy"),
-    [
-        (["gateway", "--only", "sweep"], "crowd_process"),
-        pytest.param(
-            ["inventory", "--only", "stock"],
-            "pgbench",
-            marks=pytest.mark.skipif(not postgres.installed(), reason=postgres.MISSING),
-        ),
-    ],
-    ids=["gateway", "inventory"],
-)
-async def test_told_to_leave_it_leaves_nothing_behind(words: list[str], busy: str) -> None:
-    """SIGTERM in the middle of a part ends servers, peers, viewers and store, removes their files, and says so."""
-    with TemporaryDirectory() as folder, bench(folder, *words) as process:
-        await wait_for(lambda: busy in str(those_of(folder)), f"{busy} to work", SECONDS)
-        assert len(those_of(folder)) >= 3
-        process.send_signal(signal.SIGTERM)
-        told, _ = process.communicate(timeout=SECONDS)
-        assert process.returncode == 128 + signal.SIGTERM, told
-        assert "nothing is left behind" in told
-        await wait_for(lambda: not those_of(folder), "all processes to be gone")
-        assert not kept_in(folder)
+def test_the_benchmarks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smallest run goes through its parts, prints every goal, keeps every figure, and ends with 0."""
+    monkeypatch.setattr(postgres, "UNITS_PER_SECOND", 10_000)  # of a short block
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    figures, picture = tmp_path / "figures.json", tmp_path / "latency.svg"
+    asked = [word for part in RUN for word in ("--only", part)]
+    words = [*asked, *TINY, "--json", str(figures), "--plot", str(picture), "--history", str(tmp_path)]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    told = " ".join(done.output.split())
+    for goal in GOALS:
+        assert goal in told, done.output
+    parts = {part.part: part for part in record.read(figures).parts}
+    assert list(parts) == RUN
+    assert all(part.figures for part in parts.values())
+    assert picture.read_text().startswith("<svg")
+    assert sorted(tmp_path.iterdir()) == [figures, picture]  # sizes of its own have no history

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, func, select
 
-from loadtests.bench.ground import BenchError, Ground, prepared
+from loadtests.bench.ground import BenchError
 from loadtests.bench.hanging import hung
 from loadtests.bench.paying import all_paid, basket, shop
 from loadtests.bench.till import Till
@@ -17,25 +17,11 @@ from server.payments.provider import Authorized, Charge, RefusedError, Status, U
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from loadtests.bench.ground import Ground
 
 CHARGE = Charge("or_1", 1250, "EUR", "card", "tok_ok")
 REQUESTS, PAYERS = 24, 12
 SECONDS = 5.0  # nobody waits so long: a till that hangs is hurried
-
-
-@pytest.fixture
-def bare() -> Iterator[Ground]:
-    """Give the ground of the benchmarks; it is made outside of any loop."""
-    with prepared(lambda _: None) as one:
-        yield one
-
-
-@pytest.fixture
-async def ground(bare: Ground) -> AsyncIterator[Ground]:
-    """Give it, and close its house."""
-    yield bare
-    await bare.house.aclose()
 
 
 async def commits_of(ground: Ground, *, together: bool) -> int:

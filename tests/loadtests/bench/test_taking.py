@@ -12,7 +12,7 @@ import pytest
 import tests.postgres
 from loadtests.bench import countdown, postgres, single
 from loadtests.bench.driven import redis_benchmark
-from loadtests.bench.ground import BenchError, Ground, prepared
+from loadtests.bench.ground import BenchError
 from loadtests.bench.meter import Way
 from loadtests.bench.pipe import Depth, kept_busy, packed
 from loadtests.bench.taking import at_once, in_vain, processes, there_and_back
@@ -23,6 +23,7 @@ from server.store.keys import key
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from loadtests.bench.ground import Ground
     from loadtests.bench.taking import Asking
 
 SECONDS = 0.1
@@ -30,13 +31,6 @@ SOLD = """
 SELECT offered - available + (SELECT count(*) FROM units WHERE viewer IS NOT NULL), (SELECT count(*) FROM holds)
 FROM stock
 """
-
-
-@pytest.fixture
-def ground() -> Iterator[Ground]:
-    """Give the ground of the benchmarks."""
-    with prepared(lambda _: None) as one:
-        yield one
 
 
 async def taken(ground: Ground, show: str, viewers: list[str]) -> bytes:
@@ -55,7 +49,6 @@ async def test_a_block_leaves_no_show_behind(ground: Ground, asking: Asking) -> 
     way = Way("ours", processes(ground))
     await at_once(ground, 4, asking, units)(way, SECONDS)
     left = [place async for place in ground.house.client.scan_iter("*sh_*")]
-    await ground.house.aclose()
     assert left == []
     assert way.blocks[0].units > 0
     assert way.blocks[0].calls > 0
@@ -66,7 +59,6 @@ async def test_what_is_held_is_in_the_books(ground: Ground) -> None:
     async with ground.shelf() as (show, _):
         answer = await taken(ground, show, strangers(5))
         books = await read_books(ground.house.client, show)
-    await ground.house.aclose()
     assert held(answer) == 3
     assert sum(drop.held for drop in books) == 3
 
@@ -75,7 +67,6 @@ async def test_a_call_holds_exactly_so_many(ground: Ground) -> None:
     """Every call carries its fixed number of reservations, and each is held."""
     way = Way("the script", processes(ground))
     await in_calls_of(ground, 7, WHOLE)(way, SECONDS)
-    await ground.house.aclose()
     assert way.per_call == 7
 
 
@@ -84,7 +75,6 @@ async def test_one_call_each(ground: Ground) -> None:
     async with single.client(ground) as asking:
         way = Way("one each", processes(ground))
         await at_once(ground, 4, asking)(way, SECONDS)
-    await ground.house.aclose()
     assert way.per_call == 1
 
 
@@ -97,7 +87,6 @@ async def test_plain_decr_is_counted_where_it_happens(
     turn = countdown.turn(ground)
     await turn.block(turn.way, SECONDS)
     left = int(await ground.house.client.get(countdown.COUNTER) or 0)
-    await ground.house.aclose()
     assert 0 < turn.way.blocks[0].units <= -left
 
 
@@ -150,18 +139,36 @@ async def test_what_redis_refuses_is_an_error() -> None:
             )
 
 
-@pytest.mark.skipif(not postgres.installed(), reason=postgres.MISSING)
-async def test_postgres_sells_no_unit_twice() -> None:
+@pytest.fixture(name="database", scope="module")
+def _database() -> Iterator[postgres.Database]:
+    with postgres.running() as one:
+        if one is None:
+            pytest.skip(postgres.MISSING)
+        yield one
+
+
+async def test_postgres_sells_no_unit_twice(
+    database: postgres.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each way to reserve in PostgreSQL takes a unit for every hold, and what is counted is there."""
-    with postgres.running() as database:
-        assert database is not None
-        for turn in postgres.turns(database):
-            await turn.block(turn.way, SECONDS)
-            row = database.connection.execute(SOLD).fetchone()
-            assert row is not None
-            units, holds = row
-            assert 0 < turn.way.blocks[0].units <= holds == units
-            assert turn.way.micros(postgres.STORE) > 0
+    monkeypatch.setattr(postgres, "UNITS_PER_SECOND", 10_000)
+    for turn in postgres.turns(database):
+        await turn.block(turn.way, SECONDS)
+        row = database.connection.execute(SOLD).fetchone()
+        assert row is not None
+        units, holds = row
+        assert 0 < turn.way.blocks[0].units <= holds == units
+        assert turn.way.micros(postgres.STORE) > 0
+
+
+async def test_postgres_without_units_is_an_error(
+    database: postgres.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all units are sold before the block is over, its figure would be that of refusals: it is none."""
+    monkeypatch.setattr(postgres, "UNITS_PER_SECOND", 10)
+    turn, *_ = postgres.turns(database)
+    with pytest.raises(BenchError, match="sold all"):
+        await turn.block(turn.way, SECONDS)
 
 
 def test_without_postgres_the_others_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,14 +181,3 @@ def test_without_postgres_the_others_are_compared(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(tests.postgres, "start_postgres", Mock(side_effect=RuntimeError("no")))
         with postgres.running() as database:
             assert database is None
-
-
-@pytest.mark.skipif(not postgres.installed(), reason=postgres.MISSING)
-async def test_postgres_without_units_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where all units are sold before the block is over, its figure would be that of refusals: it is none."""
-    monkeypatch.setattr(postgres, "UNITS_PER_SECOND", 10)
-    with postgres.running() as database:
-        assert database is not None
-        turn, *_ = postgres.turns(database)
-        with pytest.raises(BenchError, match="sold all"):
-            await turn.block(turn.way, SECONDS)

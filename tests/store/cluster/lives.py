@@ -15,12 +15,13 @@ from server.gateway.presence import Presence
 from server.gateway.reactions import Reactions
 from server.inventory import asks
 from server.inventory.outcomes import Held, Waiting
+from server.shows.recordings import Recordings
 from server.shows.series import Series
 from server.store.keys import key
 from server.store.redis_clock import RedisClock
 from server.workers.audit import audit
 from tests.checkout.buying import make_overdue
-from tests.deadlines import end_lease, let_lapse
+from tests.deadlines import end_lease, let_lapse, packed
 from tests.houses import numbers, open_drop, planned_drop
 from tests.waiting import wait_for
 
@@ -68,6 +69,7 @@ async def live_through(house: House, show: str) -> None:
     await _pay(house, show, drop)
     await _wait_for_units(house, show)
     await _come(house, show)
+    await _record(house, show)
     await _ask_twice(house, show)
     await _rebuild(house, show, drop)
     await _move(house, show, drop)
@@ -161,6 +163,19 @@ async def _rebuild(house: House, show: str, drop: str) -> None:
 
 async def _told(house: House, place: str) -> bool:
     return await house.client.exists(place) == 1
+
+
+async def _record(house: House, show: str) -> None:
+    """Record the show: what a process hands over reaches who has the lease, once; then that ends."""
+    recordings = Recordings(house.client, house.scripts)
+    _now, running = await recordings.lease(show, "its secret")
+    assert not running
+    assert show in await recordings.leases()
+    await recordings.hand_over(show, packed(["a process", 1, 1, 0, 0, []]))
+    batches, place = await recordings.fetch(show, "")
+    assert [batch.turn for batch in batches] == [1]
+    assert await recordings.fetch(show, place) == ([], place)
+    assert await recordings.end(show, "its secret")
 
 
 async def _ask_twice(house: House, show: str) -> None:

@@ -1,0 +1,1 @@
+"""Tests of the reports on load tests: on runs that are made up."""
