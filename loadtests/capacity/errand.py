@@ -66,6 +66,7 @@ class Errand:
         with self._stage() as stage:
             asked = msgspec.structs.replace(self._asked, gateways=self._gateways(stage))
             measuring = Measuring(stage, asked, self._goals, folder, self._say, self._perform, deadline)
+            measuring.warm_up(self._bounds.most)
             if asked.model:
                 self._say("First, runs that tell apart what a join, a delivery, a tap and an order cost.")
                 measuring.calibrate(self._bounds.most)

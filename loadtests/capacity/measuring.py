@@ -118,22 +118,25 @@ class Measuring:
         self._say(f"  {'carried' if step.passed else '; '.join(each.sentence for each in step.broken)}")
         return step
 
+    def warm_up(self, most: int) -> None:
+        """Let the server do everything once, uncounted: some of it, such as the sandbox's bank, sleeps until then."""
+        plan = calibration.plans(min(most, CALIBRATION_SIZES[0]), self._asked.seed)[-1]
+        if self._in_time(plan, until=self.deadline):
+            self._say(f"{plan.viewers:,} viewers, to warm up …")
+            self._tried(plan, counted=False)
+
     def calibrate(self, most: int) -> None:
         """Measure runs that tell costs apart, of so many viewers at most, in a share of the time.
 
-        The first is not counted: it wakes what sleeps until it is needed, such as the sandbox's bank.
         `go_on` measures what there was no time for.
         """
         until = time.monotonic() + CALIBRATION_SHARE * (self.deadline - time.monotonic())
         sizes = sorted({min(most, size) for size in CALIBRATION_SIZES})
         plans = [plan for size in sizes for plan in calibration.plans(size, self._asked.seed)]
-        if not self._in_time(*plans[-1:], *plans, until=until):
+        if not self._in_time(*plans, until=until):
             kinds = len(plans) // len(sizes)
             plans = [*plans[-kinds:], *plans[:-kinds]]  # the larger ones tell more
         self._waiting = plans
-        if self._in_time(plans[-1], until=until):
-            self._say(f"{plans[-1].viewers:,} viewers, to warm up …")
-            self._tried(plans[-1], counted=False)
         self.go_on(until)
 
     def compare(self, plans: list[Plan]) -> None:

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 UNKNOWN = "unknown"
-FOREIGN_MOST = (
-    0.15  # share of the machine that other programs may take before a miss says nothing of the server
-)
+BESIDE_OTHERS = 0.97  # of a core that a part must have had, among other programs, to be what was full
+FOREIGN_MOST = 0.15  # share of the machine for other programs from which a miss says nothing of the server
 
 
 class Step(Struct, kw_only=True):
@@ -48,11 +47,11 @@ class Step(Struct, kw_only=True):
             return ""
         if self.shares.get(GENERATOR, 0.0) >= SATURATED:
             return f"the generator was at its end ({self.shares[GENERATOR]:.0%} of its cores)"
-        if at_its_end(self.shares) or any(each.goal == "cpu" for each in self.broken):
-            return ""
-        if self.foreign >= FOREIGN_MOST:
+        known = any(each.goal == "cpu" for each in self.broken)
+        if not known and self.foreign >= FOREIGN_MOST and not at_its_end(self.shares, BESIDE_OTHERS):
             return f"other programs took {self.foreign:.0%} of this machine"
-        if self.shares.get(MACHINE, 0.0) >= SATURATED:
+        known = known or at_its_end(self.shares) is not None
+        if not known and self.shares.get(MACHINE, 0.0) >= SATURATED:
             return (
                 f"server and generator share this machine, and together took {self.shares[MACHINE]:.0%} of it"
             )
@@ -134,8 +133,8 @@ class Search:
             if isinstance(step, str):
                 return step
             self.steps.append(step)
-            if step.passed or step.limited:
-                return step
+            if step.passed or (step.limited and step.foreign < FOREIGN_MOST):
+                return step  # what others do passes, and is worth another try
         return step
 
 

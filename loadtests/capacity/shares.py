@@ -89,9 +89,9 @@ def added(curves: Sequence[Curve]) -> list[tuple[float, float]]:
     return [(at, sum(values[at] for values in each)) for at in moments]
 
 
-def at_its_end(found: dict[str, float]) -> str | None:
+def at_its_end(found: dict[str, float], least: float = SATURATED) -> str | None:
     """Return the part that has no more to give, the fullest one of several; None where each has."""
-    full = [(share, part) for part, share in found.items() if part in PARTS and share >= SATURATED]
+    full = [(share, part) for part, share in found.items() if part in PARTS and share >= least]
     return max(full)[1] if full else None
 
 

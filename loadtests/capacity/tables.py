@@ -129,7 +129,8 @@ def doubts(found: Model) -> list[str]:
 def nothing_foretold(result: Capacity) -> str:
     """Return why there is no prediction."""
     if any(one.measured.get(GATEWAY_CPU) for one in result.samples):
-        return f"{len(result.samples)} runs are too few for a model: give it more time (--seconds, --runs)."
+        few = f"{len(result.samples)} run{'s are' if len(result.samples) > 1 else ' is'} too few"
+        return f"{few} for a model: give it more time (--seconds, --runs)."
     return "What the server used was not seen, so there is no model: run this on the server's machine."
 
 

@@ -49,14 +49,15 @@ def record(settings: Settings, show: str, out: Path | None, seconds: float | Non
     """Record a show into a file that is not there yet, and say what it holds."""
     logs.configure(settings.log_level)
     try:
-        asyncio.run(_record(settings, show, out, seconds))
+        asyncio.run(keep(settings, show, out, seconds))
     except Problem as problem:
         raise fail(problem.detail) from None
     except OSError as error:
         raise fail(f"The recording cannot be written: {error}") from None
 
 
-async def _record(settings: Settings, show: str, out: Path | None, seconds: float | None) -> None:
+async def keep(settings: Settings, show: str, out: Path | None, seconds: float | None) -> None:
+    """Record a show. Raises Problem where it cannot be, and OSError where the file cannot be made."""
     house = build(settings)
     try:
         view, _host = await house.shows.find(show)

@@ -25,13 +25,8 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from server.store import keys as dictionary
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 SCRIPT_LINES = 120
 INCLUDE_LINES = 40
@@ -89,14 +84,20 @@ def lua_folder() -> Path:
     raise ScriptError(f"No Lua scripts in or beside {package}; the installation is not complete")
 
 
-@cache
-def shipped() -> Mapping[str, Script]:
-    """Return the project's own scripts, read and checked once in a process."""
-    return MappingProxyType(load(lua_folder()))
-
-
 def load(folder: Path) -> dict[str, Script]:
-    """Return every `*.lua` of the folder by its name. Raises ScriptError at the first broken rule."""
+    """Return every `*.lua` of the folder by its name; the project's own are read and checked once in a process.
+
+    Raises ScriptError at the first broken rule.
+    """
+    return dict(_shipped()) if folder == lua_folder() else _loaded(folder)
+
+
+@cache
+def _shipped() -> dict[str, Script]:
+    return _loaded(lua_folder())
+
+
+def _loaded(folder: Path) -> dict[str, Script]:
     return {path.stem: _script(path) for path in sorted(folder.glob("*.lua"))}
 
 

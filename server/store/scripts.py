@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError
 
 from server.errors import unavailable
 from server.store import keys as dictionary
-from server.store.lua import Script, ScriptError, Slot, load, shipped
+from server.store.lua import Script, ScriptError, Slot, load, lua_folder
 from server.store.redis import reaching
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Scripts:
 
     def __init__(self, client: Redis, folder: Path | None = None) -> None:
         self._client = client
-        self._scripts = load(folder) if folder else shipped()
+        self._scripts = load(folder or lua_folder())
         # Told after a script that changed a show's stock: the show, and the drops whose numbers are still to be told.
         self.changed: Callable[[str, list[str]], None] | None = None
 

@@ -171,6 +171,10 @@ async def test_a_whole_show(evening: tuple[Stage, Windows]) -> None:
             lambda: asyncio.get_running_loop().time() > cut_until, "the cut has lasted long enough"
         )
         cable.mend()
+        back = expect(
+            tablet.locator("#connection")
+        )  # whose next try may be as far off as full jitter lets it be
+        await back.to_have_attribute("data-state", "live", timeout=30_000)
         await sees_stock(tablet, drop, 0, 1, 1)
         await is_to(tablet, drop, "waiting")
 

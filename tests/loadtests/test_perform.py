@@ -78,7 +78,7 @@ def test_a_run_is_gathered_and_kept(stage: Stage, tmp_path: Path, monkeypatch: p
     assert {"available", "held", "sold", "taken/s", "reserve p99", "generator CPU"} <= {
         curve.name for curve in run.curves
     }
-    assert [part.name for part in run.processes] == ["generator"]
+    assert "generator" in [part.name for part in run.processes]
     assert msgspec.json.decode((tmp_path / "new" / "run.json").read_bytes(), type=Run) == run
     assert msgspec.json.decode((tmp_path / "new" / "plan.json").read_bytes(), type=Plan) == PLAN
 

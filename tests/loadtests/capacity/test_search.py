@@ -104,9 +104,20 @@ def test_a_blind_search_would_take_it_for_the_knee() -> None:
 def test_a_machine_that_others_use_says_nothing() -> None:
     """Late replies while other programs took half of the machine, and no part was full, are no knee."""
     shop = Shop({"lock": 700})
-    _, found = search(lambda viewers: step(shop.run(viewers), foreign=0.5), BOUNDS)
+    steps, found = search(lambda viewers: step(shop.run(viewers), foreign=0.5), BOUNDS)
     assert found.at_least
+    assert [each.viewers for each in steps[-2:]] == [800, 800]  # they may be gone at the next try
     assert "other programs took 50%" in found.because
+
+
+def test_among_other_programs_only_a_part_that_had_its_core_is_full() -> None:
+    """At 90 % of a core a process may have waited for others to let it; at all of it, it is the reason."""
+    run = Shop({"redis": 1000}).run(1001)
+    assert not step(run, foreign=0.5).limited
+    for curve in run.curves:
+        curve.values = [0.9 * value for value in curve.values]
+    assert "other programs" in step(run, foreign=0.5).limited
+    assert not step(run, foreign=0.05).limited
 
 
 def test_a_single_miss_is_tried_again() -> None:

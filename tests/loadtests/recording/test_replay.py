@@ -51,7 +51,7 @@ IN_THE_END = [
 HERE_IN_THE_END = [False, True, True, True, True, True]
 
 
-def show() -> list[Line]:
+def a_show() -> list[Line]:
     """Return a show in which everything happens that can be played."""
     terms = {"hold_seconds": 60}
     got: dict[str, Any] = {"end": "held", "ms": 3}
@@ -60,10 +60,12 @@ def show() -> list[Line]:
         drop(2, **terms, status="open", quantity=9, available=4),
         drop(3, **terms, mode="first_paid", waitlist=False),
         drop(4, **terms, status="open"),
+        drop(5, **terms),
         *(Join(at=10, viewer=viewer, connection=1, here=True) for viewer in range(3)),
         *(Join(at=200, viewer=viewer, connection=1) for viewer in range(3, 6)),
         Move(at=400, drop=3, move="open"),
-        Move(at=400, drop=1, move="open", countdown_ms=COUNTDOWN_MS),
+        Move(at=400, drop=1, move="open"),
+        Move(at=400, drop=5, move="open", countdown_ms=COUNTDOWN_MS),
         Reserve(at=1_200, viewer=0, take=0, drop=1, quantity=2, **got),
         Reserve(at=1_500, viewer=0, take=0, drop=1, quantity=2, end="repeated", ms=3),
         Reserve(at=1_700, viewer=1, take=0, drop=1, quantity=2, part=True, end="part", ms=3),
@@ -124,7 +126,7 @@ def moved(recorded: Recording, speed: float = 1.0) -> Counter[Any]:
 
 async def test_what_was_recorded_is_asked_again(stage: Stage, server: ServerProcess, tmp_path: Path) -> None:
     """A recording of the replay has the same comings, goings, commands, applause and moves; no promise is broken."""
-    first, second = written(tmp_path / "first", show()), tmp_path / "second"
+    first, second = written(tmp_path / "first", a_show()), tmp_path / "second"
     plan = plan_of(first, SPEED, 1)
     async with (
         recording(server, stage.show, second) as recorder,
