@@ -6,7 +6,8 @@ Every call is made once; what has no answer, or none that can be understood, is 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = CALL_SECONDS - 1.0  # for a whole call; the slow token takes ten
 CONNECT_SECONDS = 3.0
-CONNECTIONS = (
-    200  # calls under way at a time; the next one waits for its turn. Many more make the pool itself slow
-)
+# Calls under way at a time; the next one waits for its turn. A pool looks through all of its connections at every call,
+# so there are several small ones, and the later are only used when the earlier are full.
+POOLS, CONNECTIONS = 10, 20
 IDLE_SECONDS = 20.0  # shorter than the bank keeps a connection, so that none is used that it has just closed
 
 
@@ -62,6 +63,14 @@ class _Webhook(Struct):
     data: Data
 
 
+@dataclass(slots=True)
+class _Pool:
+    """Connections to the bank, and how many calls are under way on them."""
+
+    http: httpx.AsyncClient
+    under_way: int = 0
+
+
 class Sandbox:
     """A provider for trying out and for tests, at the bank's address; `secret` is the server's own."""
 
@@ -70,17 +79,9 @@ class Sandbox:
     def __init__(self, url: str, secret: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._url = url.rstrip("/")
         self._key = key_of(secret)
-        self._http = httpx.AsyncClient(
-            base_url=self._url,
-            headers={"Authorization": f"Bearer {self._key.hex()}"},
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=IDLE_SECONDS),
-            verify=self._url.startswith(
-                "https:"
-            ),  # its certificates take a while to load, and most need none
-            trust_env=False,  # a proxy of the environment is not for what stands next to us
-            transport=transport,
-        )
+        self._transport = transport
+        self._turns = asyncio.Semaphore(POOLS * CONNECTIONS)
+        self._pools: list[_Pool] = []  # made when they are needed
 
     async def authorize(self, charge: Charge) -> Authorized | ActionRequired | Declined:
         """Reserve the amount; what becomes of it is the token's play."""
@@ -140,14 +141,15 @@ class Sandbox:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        for pool in self._pools:
+            await pool.http.aclose()
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes | _Refusal:
         """Make one call, once; return what a 2xx holds, or the bank's own refusal. Anything else is unknown."""
         content = None if body is None else msgspec.json.encode(body)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await self._http.request(method, path, content=content)
+            async with asyncio.timeout(ANSWER_SECONDS), self._turns, self._pool() as http:
+                answer = await http.request(method, path, content=content)
         except TimeoutError:
             raise UnknownOutcomeError(f"No answer from the sandbox within {ANSWER_SECONDS:g} s.") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -158,6 +160,31 @@ class Sandbox:
         if answer.status_code not in {404, 409}:
             raise UnknownOutcomeError(f"The sandbox answers {answer.status_code}.")
         return _understood(answer.content, _Refusal)
+
+    @asynccontextmanager
+    async def _pool(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Give the first pool with a connection to spare; whoever has a turn finds one."""
+        pool = next((each for each in self._pools if each.under_way < CONNECTIONS), None)
+        if pool is None:
+            pool = _Pool(self._client())
+            self._pools.append(pool)
+        pool.under_way += 1
+        try:
+            yield pool.http
+        finally:
+            pool.under_way -= 1
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self._url,
+            headers={"Authorization": f"Bearer {self._key.hex()}"},
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=IDLE_SECONDS),
+            # Its certificates take a while to load, and most need none.
+            verify=self._url.startswith("https:"),
+            trust_env=False,  # a proxy of the environment is not for what stands next to us
+            transport=self._transport,
+        )
 
     def _payment(self, answer: bytes | _Refusal) -> Payment:
         return self._with_url(_understood(answer, Payment))
