@@ -178,7 +178,9 @@ class Sandbox:
         return httpx.AsyncClient(
             base_url=self._url,
             headers={"Authorization": f"Bearer {self._key.hex()}"},
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(
+                None, connect=CONNECT_SECONDS
+            ),  # the whole call is bounded where it is made
             limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=IDLE_SECONDS),
             # Its certificates take a while to load, and most need none.
             verify=self._url.startswith("https:"),

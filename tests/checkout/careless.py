@@ -6,21 +6,19 @@ money is taken for what no ledger has.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from functools import cache, wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from server import ids
 from server.checkout.idempotency import Idempotency
 from server.cli import main
 from server.orders.orders import Orders
-from server.store.lua import Script, load, lua_folder
 from server.store.scripts import Scripts
+from tests.faulty_scripts import faulty_scripts
 
 if TYPE_CHECKING:
     from server.checkout.idempotency import Run, Stored
+    from server.store.lua import Script
 
 # file, a line of it, what stands there instead
 FAULTS = [
@@ -41,13 +39,7 @@ FAULTS = [
 @cache
 def repertoire() -> dict[str, Script]:
     """Return the scripts with the faults; raises AssertionError where a right line is not there any more."""
-    with tempfile.TemporaryDirectory() as scratch:
-        copied = Path(shutil.copytree(lua_folder(), Path(scratch) / "lua"))
-        for file, line, instead in FAULTS:
-            text = (copied / file).read_text()
-            assert text.count(line) == 1, f"{file} has no line {line!r}"
-            (copied / file).write_text(text.replace(line, instead))
-        return load(copied)
+    return faulty_scripts(FAULTS)
 
 
 def install() -> None:

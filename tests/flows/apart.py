@@ -7,7 +7,6 @@ others take as well. This is how shops oversell.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING
 from server.cli import main
 from server.inventory.batcher import Batches
 from server.inventory.outcomes import out_of_stock
-from server.store import lua, reads, scripts
+from server.store import reads, scripts
 from server.store.answers import unpacked
 from server.store.keys import key
+from tests.faulty_scripts import faulty_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,13 +60,7 @@ async def look_and_take(self: Batches, ask: Ask, done: Callable[[Outcome], None]
 
 def without_check(folder: Path) -> Path:
     """Return a copy of the project's scripts in which nobody looks at the stock."""
-    copied = Path(shutil.copytree(lua.lua_folder(), folder / "lua"))
-    for name, (line, instead) in UNCHECKED.items():
-        file = copied / "includes" / name
-        text = file.read_text()
-        assert text.count(line) == 1
-        file.write_text(text.replace(line, instead))
-    return copied
+    return faulty_folder(folder, ((f"includes/{name}", *edit) for name, edit in UNCHECKED.items()))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
-from server.store.lua import lua_folder
+from tests.faulty_scripts import faulty_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,9 +156,4 @@ SAMPLE = (
 def broken_scripts(folder: Path, what: str) -> Path:
     """Return a copy of the scripts, in this folder, with one line changed."""
     file, piece, instead, _world = BROKEN[what]
-    copied: Path = shutil.copytree(lua_folder(), folder / "lua")
-    text = (copied / file).read_text()
-    if text.count(piece) != 1:
-        raise LookupError(f"{file} has {text.count(piece)} times what is to be broken: {piece}")
-    (copied / file).write_text(text.replace(piece, instead))
-    return copied
+    return faulty_folder(folder, [(file, piece, instead)])

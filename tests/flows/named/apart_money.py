@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any
 
 from server.payments.provider import Authorized, Charge, Status
-from server.store.lua import load, lua_folder
+from server.store.lua import load
+from tests.faulty_scripts import faulty_folder
 from tests.till import Entry, Till
 
 if TYPE_CHECKING:
@@ -52,8 +52,4 @@ async def pay_at_once(
 
 def with_a_fault(house: House, folder: Path, file: str, line: str, instead: str) -> None:
     """Let a house have a line of a script put in the place of the right one."""
-    copied = shutil.copytree(lua_folder(), folder / "lua")
-    text = (copied / file).read_text()
-    assert text.count(line) == 1, f"{file} has no line {line!r}"
-    (copied / file).write_text(text.replace(line, instead))
-    house.scripts._scripts = load(copied)
+    house.scripts._scripts = load(faulty_folder(folder, [(file, line, instead)]))

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import tempfile
 from collections import deque
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache, wraps
@@ -24,8 +22,9 @@ from server.inventory.batcher import Batches, Line
 from server.inventory.gate import Gate
 from server.inventory.holds import Holds
 from server.inventory.outcomes import Swept
-from server.store.lua import Script, load, lua_folder
+from server.store.lua import load, lua_folder
 from server.store.scripts import Scripts
+from tests.faulty_scripts import faulty_scripts
 from tests.server import ServerProcess
 from tests.stage import Stage
 from tests.wire import NO_TLS
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from server.inventory.asks import Ask
+    from server.store.lua import Script
 
 LONG_SECONDS = 60.0
 TALKATIVE = {"LIVEDROP_MESSAGES_PER_SECOND": "1000", "LIVEDROP_MESSAGE_BURST": "1000"}  # what tests are
@@ -152,13 +152,7 @@ def repertoire(fault: str | None) -> dict[str, Script]:
     """Return the scripts with a fault; raises AssertionError where the right line is not there any more."""
     if fault is None:
         return load(lua_folder())
-    file, line, instead = SCRIPTED[fault]
-    with tempfile.TemporaryDirectory() as scratch:
-        copied = Path(shutil.copytree(lua_folder(), Path(scratch) / "lua"))
-        text = (copied / file).read_text()
-        assert text.count(line) == 1, f"{file} has no line {line!r}"
-        (copied / file).write_text(text.replace(line, instead))
-        return load(copied)
+    return faulty_scripts([SCRIPTED[fault]])
 
 
 def install() -> None:

@@ -8,8 +8,6 @@ started in any other way: nothing of it is a setting, and this module is not ins
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import zlib
 from functools import cache, wraps
 from pathlib import Path
@@ -17,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from server.cli import main
 from server.gateway import delivery
-from server.store.lua import Script, load, lua_folder
+from server.store.lua import load, lua_folder
 from server.store.scripts import Scripts
+from tests.faulty_scripts import faulty_scripts
 
 if TYPE_CHECKING:
     from server.gateway.delivery import Load
     from server.gateway.viewer import Viewer
+    from server.store.lua import Script
 
 EVERY = "*"
 UNCHECKED = "the stock is not checked"
@@ -65,13 +65,7 @@ def repertoire(fault: str | None) -> dict[str, Script]:
     """Return the scripts with a fault; raises AssertionError where the right line is not there any more."""
     if fault not in SCRIPTED:
         return load(lua_folder())
-    file, line, instead = SCRIPTED[fault]
-    with tempfile.TemporaryDirectory() as scratch:
-        copied = Path(shutil.copytree(lua_folder(), Path(scratch) / "lua"))
-        text = (copied / file).read_text()
-        assert text.count(line) == 1, f"{file} has no line {line!r}"
-        (copied / file).write_text(text.replace(line, instead))
-        return load(copied)
+    return faulty_scripts([SCRIPTED[fault]])
 
 
 def install() -> None:
