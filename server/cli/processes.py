@@ -42,7 +42,8 @@ def supervise(settings: Settings, bound: socket.socket, workers: int, *, work: b
             while True:
                 time.sleep(POLL_SECONDS)
                 for process in [each for each in running if not each.is_alive()]:
-                    log.error("process.died", pid=process.pid, exit_code=process.exitcode)
+                    told = log.error if process.exitcode else log.info  # 0: somebody told it to leave
+                    told("process.ended", pid=process.pid, exit_code=process.exitcode)
                     running.remove(process)
                     time.sleep(REPLACE_SECONDS)
                     _start(running, settings, bound, work=work)

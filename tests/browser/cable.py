@@ -48,9 +48,12 @@ class Cable:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        with suppress(ConnectionError):
-            await self._carry(reader, writer)
-        self._tasks.discard(task)
+        try:
+            with suppress(ConnectionError):
+                await self._carry(reader, writer)
+        finally:
+            writer.transport.abort()  # also where the server was away and nothing could be carried
+            self._tasks.discard(task)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._whole:

@@ -132,9 +132,14 @@ async def test_the_servers_clock(chromium: Browser, stage: Stage, codec: str) ->
         async with empty_page(chromium, stage.server.url) as page:
             await connect(page, stage, codec, token=stage.viewer(), ahead=ahead)
             await until(page, "seen.filter(({ type }) => type === 'pong').length >= 4")
-            before = now_ms()
-            told = await page.evaluate("live.now()")
-            assert before - CLOCK_MS <= told <= now_ms() + CLOCK_MS
+
+            async def is_right(page: Page = page) -> bool:
+                """Whether it is now; on a busy machine it takes one more ping that comes back at once."""
+                before = now_ms()
+                told: float = await page.evaluate("live.now()")
+                return before - CLOCK_MS <= told <= now_ms() + CLOCK_MS
+
+            await wait_for(is_right, "the library tells the server's time")
 
 
 async def test_a_token_is_renewed_on_an_open_connection(chromium: Browser, stage: Stage) -> None:
