@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,7 @@ class Lurker(Shopper):
                 line.resume()
 
 
-class Chaser(Lurker):
+class Chaser(Lurker, ABC):
     """Somebody who wants things: looks at each sale of the plan that they wish for."""
 
     async def live(self) -> None:
@@ -108,9 +109,9 @@ class Chaser(Lurker):
                 await venue.until(venue.began + sale.at - sale.countdown_ms / 1000 - AHEAD_SECONDS)
                 self.begin(self.chase(number, sale, wish))
 
+    @abstractmethod
     async def chase(self, number: int, sale: Sale, wish: Wish) -> None:
         """Do what this viewer does about one sale."""
-        raise NotImplementedError
 
     def stands(self, number: int) -> SeenDrop | None:
         """Return what this viewer has seen of the drop of a sale, or None where it has not been announced."""

@@ -12,12 +12,22 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from loadtests.capacity.goals import Broken, Figures
-from loadtests.capacity.shares import GATEWAY, GENERATOR, LEDGER, MACHINE, SATURATED, at_its_end
+from loadtests.capacity.shares import (
+    GATEWAY,
+    GENERATOR,
+    LEDGER,
+    MACHINE,
+    NETWORK,
+    REDIS,
+    SATURATED,
+    at_its_end,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 UNKNOWN = "unknown"
+SERVER_PARTS = frozenset({GATEWAY, REDIS, NETWORK})
 BESIDE_OTHERS = 0.97  # of a core that a part must have had, among other programs, to be what was full
 FOREIGN_MOST = 0.15  # share of the machine for other programs from which a miss says nothing of the server
 
@@ -73,12 +83,14 @@ class Knee(Struct, kw_only=True):
     """The largest load that was carried, the smallest that was not (0: none was found), and what was full first.
 
     `bottleneck` is empty where the result is "at least". `because` says why it is, or why the gap was left wide.
+    `nearest` is the part of the server that was closest to its end in the load that failed, and how close (1: full).
     """
 
     carried: int
     failed: int
     bottleneck: str
     because: str
+    nearest: tuple[str, float] = ("", 0.0)
 
     @property
     def at_least(self) -> bool:
@@ -118,6 +130,7 @@ class Search:
             failed=self.failed,
             bottleneck=bottleneck(self.steps, self.failed),
             because=because,
+            nearest=nearest(self.steps, self.failed),
         )
 
     def _decided(self, viewers: int) -> Step | str:
@@ -176,6 +189,13 @@ def bottleneck(steps: list[Step], failed: int) -> str:
     if missed == {"checkout"}:
         return LEDGER
     return UNKNOWN
+
+
+def nearest(steps: list[Step], failed: int) -> tuple[str, float]:
+    """Return the part of the server that took the largest share of what it had in the failed load, and that share."""
+    there = (step.shares.items() for step in steps if step.viewers == failed)
+    known = [(part, share) for shares in there for part, share in shares if part in SERVER_PARTS]
+    return max(known, key=lambda each: each[1], default=("", 0.0))
 
 
 def full(step: Step, part: str) -> bool:

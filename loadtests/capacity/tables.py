@@ -27,7 +27,7 @@ ADVICE = {
     REDIS: "A show is on one Redis node: a faster core carries more, a cluster carries more shows.",
     LEDGER: "The database's disk and its commits decide.",
     NETWORK: "More gateways on links of their own carry more.",
-    UNKNOWN: "Nothing that was watched was full: waits, locks, or something outside of it.",
+    UNKNOWN: "Nothing that was watched was full: waits, locks, or bursts too short to be seen.",
 }
 
 
@@ -64,6 +64,9 @@ def knee(found: Knee) -> str:
         return f"Carried: {carried}. The server's own limit was not reached: {found.because}."
     least = f"{found.carried:,} viewers were carried" if found.carried else "No load was carried"
     because = f" The gap was left wide: {found.because}." if found.because else ""
+    part, share = found.nearest
+    if found.bottleneck == UNKNOWN and part:
+        because = f" Nearest to its end was {part}, with {share:.0%} of what it had.{because}"
     return (
         f"{least}, {found.failed:,} were too many. Bottleneck: {found.bottleneck}. "
         f"{ADVICE[found.bottleneck]}{because}"

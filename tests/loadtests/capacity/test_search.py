@@ -8,7 +8,8 @@ import pytest
 
 from loadtests.capacity.goals import Goals, figures, missed
 from loadtests.capacity.search import UNKNOWN, Bounds, Step, search
-from loadtests.capacity.shares import GATEWAY, LEDGER, NETWORK, REDIS, shares
+from loadtests.capacity.shares import GATEWAY, LEDGER, NETWORK, REDIS, SATURATED, shares
+from loadtests.capacity.tables import knee as told_knee
 from tests.loadtests.capacity.made_up import Shop
 
 if TYPE_CHECKING:
@@ -71,9 +72,13 @@ def test_a_slow_ledger_shows_where_only_paying_is_late() -> None:
 
 def test_what_nobody_can_name_is_called_unknown() -> None:
     """Late replies with nothing full have a knee, and no made-up reason."""
-    _, found = search(measured(Shop({"lock": 700})), BOUNDS)
+    _, found = search(measured(Shop({"lock": 700, "server": 1200})), BOUNDS)
     assert found.carried <= 700 < found.failed
     assert found.bottleneck == UNKNOWN
+    part, share = found.nearest
+    assert part == GATEWAY
+    assert 0.5 < share < SATURATED
+    assert f"Nearest to its end was {GATEWAY}, with {share:.0%}" in told_knee(found)
 
 
 def test_a_generator_at_its_end_gives_at_least() -> None:
