@@ -28,7 +28,7 @@ export class DropCard {
   #quantity = 1;
   #takable = 1;
   #act = null;
-  #wish = null; // the SKU of the variant that is shown: it stays until somebody chooses another, or gets one of another
+  #wish = null; // the SKU of the variant that was chosen, got, or shown since it began: the card stays with it
   #heldOf = "";
   #movedAt = -Infinity;
 
@@ -68,9 +68,12 @@ export class DropCard {
     const news = holds.find(({ sku }) => !this.#heldOf.split(" ").includes(sku));
     this.#heldOf = heldOf;
     if (news) this.#wish = news.sku;
-    const drop = drops.find(({ sku }) => sku === this.#wish) ?? likeliest(drops, state);
-    this.#wish = drop.sku;
+    const wished = drops.find(({ sku }) => sku === this.#wish);
+    const drop = wished ?? likeliest(drops, state);
+    // A variant that is only planned is nobody's choice yet: should another one begin, the card must not hide that.
+    if (drop.status !== "scheduled") this.#wish = drop.sku;
     if (this.#drop?.id !== drop.id) this.#quantity = 1;
+    if (this.#drop && this.#drop.id !== drop.id && !wished) this.moved();
     this.#drop = drop;
     return drop;
   }

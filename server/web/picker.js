@@ -45,7 +45,8 @@ export class VariantPicker {
 
   #variant(drop) {
     const chosen = () => this.#choose(drop.sku);
-    const input = make("input", { type: "radio", name: this.#group, value: drop.sku, onchange: chosen });
+    // A click, which the arrow keys make as well: pressing the one that is shown already is a choice, and no change.
+    const input = make("input", { type: "radio", name: this.#group, value: drop.sku, onclick: chosen });
     const words = make("small");
     const label = make("label", { class: "variant" }, input, make("b", {}, optionOf(drop)), words);
     this.#parts.set(drop.sku, { input, words, label });

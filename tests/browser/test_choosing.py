@@ -75,6 +75,34 @@ async def test_a_choice_stays_when_its_stock_goes(windows: Windows, stage: Stage
     await expect(page.get_by_role("radio", name=re.compile("Blue.*on hold"))).to_be_checked()
 
 
+async def test_the_variant_that_begins_is_shown(windows: Windows, stage: Stage) -> None:
+    """Of variants that are only planned the card shows the first; when another opens it shows that one."""
+    await shirts(stage)
+    blue = await stage.drop(5, sku="SHIRT-BLUE", opened=False)
+    red = await stage.drop(3, sku="SHIRT-RED", opened=False)
+    page = await windows.viewer()
+    await expect(page.get_by_role("radio", name="Blue")).to_be_checked()
+    await stage.host("POST", f"/v1/shows/{stage.show}/drops/{red}/open")
+    await expect(page.get_by_role("radio", name="Red")).to_be_checked()
+    await settle(page)
+    await card(page, red).locator(".take").tap()
+    await stage.until_stock(red, (2, 1, 0))
+    await stage.host("POST", f"/v1/shows/{stage.show}/drops/{blue}/open")
+    await expect(page.get_by_role("radio", name=re.compile("Blue.*5"))).not_to_be_checked()
+
+
+async def test_a_planned_variant_that_was_chosen_stays(windows: Windows, stage: Stage) -> None:
+    """Who has chosen a variant that is yet to come is not led away from it by another that opens."""
+    await shirts(stage)
+    await stage.drop(5, sku="SHIRT-BLUE", opened=False)
+    red = await stage.drop(3, sku="SHIRT-RED", opened=False)
+    page = await windows.viewer()
+    await page.get_by_role("radio", name="Blue").tap()
+    await stage.host("POST", f"/v1/shows/{stage.show}/drops/{red}/open")
+    await expect(page.get_by_role("radio", name=re.compile("Red.*3"))).to_be_visible()
+    await expect(page.get_by_role("radio", name="Blue")).to_be_checked()
+
+
 async def test_who_waits_for_one_variant_is_led_back_to_it(windows: Windows, stage: Stage) -> None:
     """While waiting for one variant a viewer looks at another; when their turn comes the card shows what is theirs."""
     await shirts(stage)
