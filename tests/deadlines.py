@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STATE, EXPIRES_AT, DEADLINE = 3, 5, 8  # their places in a hold's record
 PAYING = 2
 TOLD_AT = 6  # its place in a stock row
+GONE = -2  # what TTL says of a key that is no more
 
 
 def packed(record: Any) -> bytes:
@@ -74,3 +75,15 @@ async def _told_at(client: Redis, show: str, at: int) -> None:
         if row[TOLD_AT]:
             row[TOLD_AT] = at
             await client.hset(stock, drop.decode(), packed(row))
+
+
+async def going(client: Redis, show: str, seconds: int) -> set[str]:
+    """Return the names of a show's keys, each of which must go by itself within so long, or have gone since the look.
+
+    What was planned goes with its last move, as when the last numbers are told.
+    """
+    names = [name async for name in client.scan_iter(f"ld:{{{show}}}:*")]
+    for name in names:
+        left = await client.ttl(name)
+        assert left == GONE or 0 < left <= seconds, f"{name!r} goes in {left} s"
+    return {name.decode().rpartition(":")[2] for name in names}

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from server.inventory.outcomes import Held
 from server.ledger.tables import drops, log_positions
 from server.store.keys import key
-from tests.deadlines import let_lapse
+from tests.deadlines import going, let_lapse
 from tests.houses import live_show, open_drop
 
 if TYPE_CHECKING:
@@ -79,7 +79,4 @@ async def test_an_ended_show_is_retired_once_nothing_is_open(house: House) -> No
     await house.holds.release(held.reservation["id"], "viewer")
     assert await house.shows.retire(show)
     assert show not in await house.shows.active()
-    names = [name async for name in house.client.scan_iter(f"ld:{{{show}}}:*")]
-    assert names
-    for name in names:
-        assert 0 < await house.client.ttl(name) <= 24 * 3600
+    assert await going(house.client, show, 24 * 3600)
