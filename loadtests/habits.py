@@ -56,7 +56,7 @@ PAUSED_AFTER_RESTOCK = 0.2  # share of restocked drops that are paused for a mom
 PAUSE_SECONDS = 0.5
 
 # Everybody.
-LAPSE_GRACE_SECONDS = 10.0  # how late the news of a lapse may come before it counts as lost
+LAPSE_GRACE_SECONDS = 3.0  # how late the news of a lapse may come before it counts as lost
 STOP_SECONDS = 12.0  # after the run's end, for what people have begun
 
 

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import httpx
 
 from loadtests import family
+from loadtests.bursts import Bursts
 from loadtests.run import Curve, Process
 from loadtests.stagehand import door
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
 EVERY_SECONDS = 0.5
@@ -35,7 +36,8 @@ NUMBERS = ("available", "held", "sold")
 class Usage(NamedTuple):
     """What a part of the system has used until a moment: CPU seconds and written bytes, and its resident bytes then.
 
-    `busiest` are the cores that the busiest one of its processes took since the look before.
+    `busiest` are the cores that the busiest one of its processes took since the look before, `fullest` those in its
+    fullest tenth of a second.
     """
 
     at: float
@@ -44,6 +46,7 @@ class Usage(NamedTuple):
     memory: int
     busiest: float = 0.0
     written: int = 0
+    fullest: float = 0.0
 
 
 class Stock(NamedTuple):
@@ -70,10 +73,11 @@ class Usages:
         found: dict[int, tuple[str, float, int]],
         written: dict[int, int] | None = None,
         machine: float = 0.0,
+        fullest: Mapping[str, float] | None = None,
     ) -> None:
         """Add a look: the part, CPU seconds and resident bytes of every process there is, and what each has written.
 
-        `machine` are the CPU seconds of all that runs on it.
+        `machine` are the CPU seconds of all that runs on it, `fullest` the peaks of each part since the look before.
         """
         before = self._spent.copy()
         self._written |= written or {}
@@ -90,7 +94,8 @@ class Usages:
             ]
             busiest = max(risen, default=0.0) / since if since > 0 else 0.0
             sent = sum(self._written.get(pid, 0) for pid, (part, _) in self._spent.items() if part == name)
-            usages.append(Usage(at, len(here), cpu, sum(here), busiest, sent))
+            peak = (fullest or {}).get(name, busiest)
+            usages.append(Usage(at, len(here), cpu, sum(here), busiest, sent, peak))
         self.others.append((at, machine - sum(cpu for _, cpu in self._spent.values())))
 
     def curves(self, began: float) -> list[Curve]:
@@ -162,6 +167,7 @@ class Sampler:
         self._servers = servers
         self._door = door(url, host_token)
         self._path = f"/v1/shows/{show}/drops"
+        self._bursts = Bursts()
         self._ended = threading.Event()
         self._threads = [
             threading.Thread(target=self._repeat, args=(look,), daemon=True, name=name)
@@ -169,6 +175,7 @@ class Sampler:
         ]
 
     def __enter__(self) -> Self:
+        self._bursts.__enter__()
         for thread in self._threads:
             thread.start()
         return self
@@ -179,6 +186,7 @@ class Sampler:
         self._ended.set()
         for thread in self._threads:
             thread.join()
+        self._bursts.__exit__(kind, error, trace)
         self._door.close()
 
     @property
@@ -210,7 +218,8 @@ class Sampler:
         belongs[os.getpid()] = GENERATOR
         found = {pid: (name, *used) for pid, name in belongs.items() if (used := family.used(pid))}
         written = {pid: bytes_ for pid in found if (bytes_ := family.written(pid))}
-        self.usages.note(time.time(), found, written, family.machine_seconds())
+        self._bursts.follow({pid: name for pid, (name, _cpu, _memory) in found.items()})
+        self.usages.note(time.time(), found, written, family.machine_seconds(), self._bursts.fullest())
 
     def _look_at_stock(self) -> None:
         try:
@@ -221,14 +230,15 @@ class Sampler:
             self.stocks.note(time.time(), answer.json()["items"])
 
 
-def _usage(name: str, usages: Sequence[Usage], began: float) -> tuple[Curve, Curve, Curve]:
+def _usage(name: str, usages: Sequence[Usage], began: float) -> tuple[Curve, Curve, Curve, Curve]:
     spoken, seen = SPOKEN.get(name, name), [usage for usage in usages if usage.at >= began]
     cpu = _cores(f"{spoken} CPU", [(usage.at, usage.cpu) for usage in seen], began)
-    alone = [usage.busiest for usage in seen[1:]]
+    alone, peaks = [usage.busiest for usage in seen[1:]], [usage.fullest for usage in seen[1:]]
     busiest = Curve(name=f"busiest {spoken} process", unit="cores", at=list(cpu.at), values=alone)
+    fullest = Curve(name=f"fullest {spoken} moment", unit="cores", at=list(cpu.at), values=peaks)
     at = [usage.at - began for usage in seen]
     memory = Curve(name=f"{spoken} memory", unit="MiB", at=at, values=[usage.memory / MIB for usage in seen])
-    return cpu, busiest, memory
+    return cpu, busiest, fullest, memory
 
 
 def _cores(name: str, spent: Sequence[tuple[float, float]], began: float) -> Curve:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from loadtests.audience.numbers import Message
     from loadtests.audience.person import Person
 
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 15.0
 ENOUGH_SECONDS = 10.0  # that a command must have waited when the run ends, to be called unanswered
 ROUNDS = 4  # of so many seconds, over breaks
 AGAIN_MOST = 8  # repeats of what was refused without a verdict

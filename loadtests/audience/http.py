@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loadtests.audience.numbers import Message
 
 IDLE_SECONDS = 2.0  # after so long a kept connection is not used again: the server may be about to end it
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 20.0
 CONNECTIONS = 256  # at most; who finds none waits, and the wait is part of what is measured
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from loadtests.bursts import SPAN_SECONDS
 from loadtests.capacity.model import process
 
 if TYPE_CHECKING:
@@ -18,7 +19,12 @@ PARTS = (GATEWAY, REDIS, LEDGER, NETWORK)
 NAMES = {GATEWAY: "server", REDIS: "redis", LEDGER: "ledger", GENERATOR: "generator"}
 
 SUSTAINED_SECONDS = 2.0  # what a goal for CPU is about
-BURST_SECONDS = 0.4  # an opening is over in less than a second, and who is late in it blurs what is measured
+BURST_SECONDS = (
+    SPAN_SECONDS  # an opening is over in less than a second: who is full for so long makes others wait
+)
+BLUR_SECONDS = (
+    0.4  # so long a generator must be full to be what was slow: in an opening all it asks is due at once
+)
 SATURATED = 0.85  # of a core, or of the network: it has no more to give
 
 
@@ -27,7 +33,8 @@ def shares(run: Run, gateways: int, *, link: float = 0.0, seconds: float = BURST
 
     Looked at is the time of the sales, without arrivals and the end, when generators write down what they have seen.
     Of gateways, generators and Redis it is of one core, the busiest process's where that was seen; of the ledger and of
-    all together it is of the machine's. `link` is what the network carries in bytes per second (0.0: not known).
+    all together it is of the machine's. The burst of a tenth of a second is seen of gateways and Redis alone. `link` is
+    what the network carries in bytes per second (0.0: not known).
     """
     found = {}
     cores, first, last = max(1, run.machine.cores), *selling(run)
@@ -36,15 +43,23 @@ def shares(run: Run, gateways: int, *, link: float = 0.0, seconds: float = BURST
         if seen is None:
             continue
         alone = _curve(run, f"busiest {name} process") if part != LEDGER else None
-        if alone is not None:
-            found[part] = busiest(_points(alone, first, last), seconds)
+        moments = _curve(run, f"fullest {name} moment") if part in {GATEWAY, REDIS} else None
+        if alone is not None and moments is not None and seconds <= BURST_SECONDS:
+            found[part] = max((value for _, value in _points(moments, first, last)), default=0.0)
+        elif alone is not None:
+            found[part] = busiest(_points(alone, first, last), max(seconds, BLUR_SECONDS))
         else:
             room = {GATEWAY: gateways, GENERATOR: seen.processes, LEDGER: cores}.get(part, 1)
-            found[part] = _cores(run, f"{name} CPU", seen.cpu_seconds, seconds) / max(1, room)
+            found[part] = _cores(run, f"{name} CPU", seen.cpu_seconds, max(seconds, BLUR_SECONDS)) / max(
+                1, room
+            )
     together = [curve for curve in run.curves if curve.name.endswith(" CPU")]
     if together:
         found[MACHINE] = (
-            busiest([point for point in added(together) if first <= point[0] <= last], seconds) / cores
+            busiest(
+                [point for point in added(together) if first <= point[0] <= last], max(seconds, BLUR_SECONDS)
+            )
+            / cores
         )
     server = process(run, "server")
     if link > 0 and server is not None and server.written:

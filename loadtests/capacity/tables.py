@@ -51,8 +51,9 @@ def steps(measured: list[Step], goals: Goals) -> Table:
         )
     table.caption = (
         f"goals: replies {goals.reply_ms:,.0f} ms, checkouts {goals.checkout_ms:,.0f} ms, skew "
-        f"{goals.skew_ms:,.0f} ms, a gateway {goals.cpu:.0%} of a core, and the gate. Shares are of the busiest "
-        "half second while there were sales; others: programs that have nothing to do with it, of the machine."
+        f"{goals.skew_ms:,.0f} ms, a gateway {goals.cpu:.0%} of a core, and the gate. Shares are of the fullest "
+        "tenth of a second while there were sales, of the generator half a second; others: programs that have "
+        "nothing to do with it, of the machine."
     )
     return table
 

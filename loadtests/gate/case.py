@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RETURN_SECONDS = 1.0  # the promise: what is let go can be taken again within this time
 LATE_SECONDS = 3.0  # that, and the time that a payment which comes to nothing may keep units beyond their end
-ANSWER_SECONDS = 30.0  # a command that was never answered has been carried out by then, or never is
+ANSWER_SECONDS = 15.0  # a command that was never answered has been carried out by then, or never is
 LEFT_SECONDS = 3.0  # an event that came so shortly before the crowd left may not have reached everybody
 
 

@@ -26,6 +26,11 @@ PARTS = (
         re.compile(r"busiest (?P<part>.+) process"),
         "At 1 a process that does one thing at a time can do no more.",
     ),
+    (
+        "Fullest tenth of a second",
+        re.compile(r"fullest (?P<part>.+) moment"),
+        "Of the fullest process of a part: at 1 all that came in it had to wait.",
+    ),
     ("Memory", re.compile(r"(?P<part>.+) memory"), "All processes of a part together."),
 )
 MAIN = ("reserve", "checkout", "order")  # latencies that everybody looks for

@@ -5,8 +5,18 @@ from __future__ import annotations
 import pytest
 
 from loadtests.capacity.goals import Goals, figures, missed
-from loadtests.capacity.shares import GATEWAY, GENERATOR, MACHINE, NETWORK, REDIS, busiest, shares
-from loadtests.run import Finding
+from loadtests.capacity.shares import (
+    GATEWAY,
+    GENERATOR,
+    MACHINE,
+    NETWORK,
+    REDIS,
+    SUSTAINED_SECONDS,
+    at_its_end,
+    busiest,
+    shares,
+)
+from loadtests.run import Curve, Finding
 from tests.loadtests.capacity.made_up import Shop
 
 
@@ -58,3 +68,17 @@ def test_every_missed_goal_is_a_sentence_with_its_numbers() -> None:
     said = " ".join(each.sentence for each in broken)
     assert "3,000 ms at p99, 100 are allowed" in said or "2,9" in said
     assert "100% of a core, 90% are allowed" in said
+
+
+def test_a_burst_shorter_than_a_look_is_seen() -> None:
+    """A gateway that is full for a tenth of a second makes replies wait, idle as it may be around that."""
+    run = Shop({"server": 1000}).run(100)
+    at = next(curve.at for curve in run.curves if curve.name == "busiest server process")
+    peaks = [1.0 if moment == 4.0 else 0.2 for moment in at]
+    run.curves.append(Curve(name="fullest server moment", unit="cores", at=list(at), values=peaks))
+    found = shares(run, 1)
+    assert found[GATEWAY] == 1.0
+    assert at_its_end(found) == GATEWAY
+    assert shares(run, 1, seconds=SUSTAINED_SECONDS)[GATEWAY] == pytest.approx(0.1), (
+        "the goal is of longer moments"
+    )
