@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from server.app import House
+    from server.house import House
     from server.store.embedded import Embedded
     from tests.server import ServerProcess
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from server import ids
-from server.app import House, build
+from server.house import House, build
 from server.settings import Settings
 from tests.ledgers import give_ledger
 from tests.outside.stores import ledger_for

@@ -22,7 +22,7 @@ from server.payments.provider import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from server.app import House
+    from server.house import House
     from server.payments.provider import Charge
 
 DECLINES = frozenset({"tok_declined", "tok_insufficient_funds"})

@@ -17,9 +17,9 @@ import httpx
 
 from loadtests.stagehand import ROOT, await_ready, clean_environment, free_port, mug_terms, running
 from server import ids
-from server.app import House, build
 from server.auth import Role
 from server.eventlog.stream import top
+from server.house import House, build
 from server.protocol.codec import Codec, pack
 from server.settings import Settings
 from server.store.embedded import Embedded

@@ -23,8 +23,8 @@ from loadtests.bench.taking import CALLER, numbers
 from loadtests.bench.till import Till
 from loadtests.bench.turns import Turn, take_turns
 from server import ids
-from server.app import House, build
 from server.checkout.saga import Paid, Request
+from server.house import House, build
 from server.inventory.outcomes import Held
 from server.ledger.migrate import migrate
 from server.ledger.writer import Writer

@@ -24,14 +24,14 @@ from loadtests.multitude.play import perform
 from loadtests.multitude.scene import SceneError, opened
 from loadtests.multitude.tables import tables
 from loadtests.stagehand import Stage, StageError, leave_on_sigterm, log_tail, own_server
-from server.app import build
+from server.house import build
 from server.settings import Settings
 from server.store.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
-    from server.app import House
+    from server.house import House
 
 ARRIVALS_PER_SECOND = 1_000
 SPARE_FILES = 200  # descriptors that a process needs beside its viewers

@@ -20,7 +20,7 @@ from server.eventlog import stream
 from server.inventory.outcomes import Held
 
 if TYPE_CHECKING:
-    from server.app import House
+    from server.house import House
 
 TOKEN_SECONDS = 3600
 HOLD_SECONDS = 3600  # nothing lapses while it is looked at

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.table import Table
 
-from server.app import build
 from server.cli.home import console, fail
 from server.errors import Problem
+from server.house import build
 from server.workers.audit import AuditedDrop
 from server.workers.audit import audit as audit_show
 from server.workers.money import Comparison

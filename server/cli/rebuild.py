@@ -10,9 +10,9 @@ import typer
 from rich.table import Table
 
 from server import logs
-from server.app import build
 from server.cli.home import console, fail
 from server.errors import Problem
+from server.house import build
 
 if TYPE_CHECKING:
     from server.settings import Settings

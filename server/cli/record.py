@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from server import ids, logs
-from server.app import build
 from server.cli.home import console, errors, fail
 from server.clock import monotonic
 from server.errors import Code, Problem
 from server.eventlog import stream
+from server.house import build
 from server.protocol.codec import unpack_event
 from server.shows.recordings import LEASE_MS, READ_LIMIT, Recordings
 from server.shows.scribe import Scribe
@@ -31,7 +31,7 @@ from server.store.redis_clock import RedisClock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from server.app import House
+    from server.house import House
     from server.settings import Settings
     from server.shows.tape import Line
 

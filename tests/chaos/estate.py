@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from server.app import House
+    from server.house import House
     from tests.chaos.plan import Plan
 
 SETTINGS = {

@@ -19,7 +19,7 @@ from tests.houses import live_show, open_drop
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from server.app import House
+    from server.house import House
     from tests.chaos.books import Picture
 
 UNITS = 6

@@ -18,7 +18,7 @@ from tests.houses import live_show, numbers, open_drop
 if TYPE_CHECKING:
     from typing import Any
 
-    from server.app import House
+    from server.house import House
 
 
 async def request(

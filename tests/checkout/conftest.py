@@ -9,7 +9,7 @@ import pytest
 from tests.till import Till, share
 
 if TYPE_CHECKING:
-    from server.app import House
+    from server.house import House
 
 
 @pytest.fixture

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from server.app import House
     from server.checkout.saga import Request
+    from server.house import House
     from server.payments.provider import Charge, Payment
 
 KEY = {"Authorization": f"Bearer {key_of(SECRET).hex()}"}

@@ -29,8 +29,8 @@ from tests.houses import numbers
 from tests.till import ACTION, ANSWER_LOST, UNANSWERED, URL, Till
 
 if TYPE_CHECKING:
-    from server.app import House
     from server.checkout.saga import Request
+    from server.house import House
 
 
 @pytest.fixture

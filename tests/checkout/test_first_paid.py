@@ -15,7 +15,7 @@ from tests.deadlines import end_lease, let_lapse
 from tests.houses import live_show, numbers, open_drop
 
 if TYPE_CHECKING:
-    from server.app import House
+    from server.house import House
 
 
 class DiedError(BaseException):

@@ -19,8 +19,8 @@ from tests.checkout.buying import balanced, ledger, lose, make_overdue, record, 
 from tests.till import ANSWER_LOST, CAPTURE_ANSWER_LOST, CAPTURE_LOST, UNANSWERED, Till
 
 if TYPE_CHECKING:
-    from server.app import House
     from server.checkout.saga import Request
+    from server.house import House
     from server.payments.provider import Charge
 
 

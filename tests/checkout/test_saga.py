@@ -20,7 +20,7 @@ from tests.houses import live_show, open_drop
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from server.app import House
+    from server.house import House
     from server.payments.provider import ActionRequired, Authorized, Charge, Declined
     from tests.till import Till
 

@@ -17,8 +17,8 @@ from tests.checkout.teller import a_shop, is_paid_once, nothing_moved
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from server.app import House
     from server.checkout.saga import Request
+    from server.house import House
     from tests.checkout.teller import Bank, Teller
 
 PATIENCE_SECONDS = 0.8  # of the shop, in these tests

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from server.app import House
+    from server.house import House
     from server.shows.tape import End
     from tests.server import ServerProcess
 

@@ -13,8 +13,8 @@ from server.store.redis_clock import RedisClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from server.app import House
     from server.eventlog.stream import Entry, Place
+    from server.house import House
 
 
 class Notes:

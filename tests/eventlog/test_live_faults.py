@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from server.app import House
     from server.errors import Problem
     from server.eventlog.live import Live
     from server.eventlog.stream import Entry, Place
+    from server.house import House
     from server.store.redis import Redis
     from server.store.subscription import Push
 

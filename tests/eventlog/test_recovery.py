@@ -23,7 +23,7 @@ from tests.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from server.app import House
+    from server.house import House
     from server.store.scripts import Scripts
 
 NONE = Own(b"\x90", b"\x90")  # two empty lists

@@ -16,7 +16,7 @@ from tests.houses import live_show, open_drop
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from server.app import House
+    from server.house import House
 
 SIZE = 100  # bytes of each event here
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from server.app import House
+    from server.house import House
 
 LOG_LENGTH = 40  # events that a show keeps
 STREAM = 15  # events of an undisturbed stream, before and after

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from server.app import House
     from server.checkout.saga import Request
+    from server.house import House
     from tests.checkout.teller import Teller
 
 UNITS = 2  # of the drop: the buyer's, or those of who took them meanwhile

@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from server.app import build
 from server.checkout.acts import Acts
 from server.checkout.saga import Request
 from server.checkout.steps import Act, Heard
+from server.house import build
 from server.settings import Settings
 from tests.checkout.buying import lose
 from tests.checkout.teller import Teller

@@ -14,7 +14,7 @@ from server.errors import Problem
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from server.app import House
+    from server.house import House
     from tests.faults.conftest import Scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -22,8 +22,8 @@ from tests.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from server.app import House
     from server.checkout.saga import Request
+    from server.house import House
 
 SILENT_MS = 60_000  # longer than anybody waits: only the kill ends it
 pytestmark = pytest.mark.asyncio(loop_scope="module")

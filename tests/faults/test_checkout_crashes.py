@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from server.app import House
+    from server.house import House
     from tests.checkout.teller import Teller
 
 WAYS = ways()

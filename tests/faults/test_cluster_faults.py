@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from server.app import House
     from server.checkout.saga import Request
+    from server.house import House
     from tests.store.cluster.nodes import Node, Nodes
 
 NODE_TIMEOUT_MS = 1_000  # until the others hold a silent node for dead

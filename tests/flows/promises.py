@@ -27,7 +27,7 @@ from tests.keys import LONGEST_MS, leaks
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from server.app import House
+    from server.house import House
     from server.inventory.outcomes import Seen
     from server.inventory.records import Records
     from tests.flows.model_steps import Wish

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from server.app import House
+    from server.house import House
     from server.payments.provider import ActionRequired, Authorized, Charge, Declined
     from server.store.embedded import Embedded
     from tests.stage import Stage

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
-    from server.app import House
+    from server.house import House
 
 T = TypeVar("T")
 HOUSES = 3

@@ -11,7 +11,7 @@ from tests.inventory.lines import Shop, Shops
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from server.app import House
+    from server.house import House
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from server.app import House
+    from server.house import House
     from server.inventory.asks import Ask
     from server.inventory.outcomes import Outcome
     from server.store.redis import Redis

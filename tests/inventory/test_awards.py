@@ -14,7 +14,7 @@ from tests.houses import house_at, live_show, open_drop
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from server.app import House
+    from server.house import House
     from server.store.embedded import Embedded
 
 CLAIM_MS = 60_000

@@ -16,7 +16,7 @@ from server.store.keys import key
 from tests.houses import live_show, open_drop
 
 if TYPE_CHECKING:
-    from server.app import House
+    from server.house import House
 
 
 async def log_of(draws: Draws, show: str, drop: str) -> Draw:

@@ -14,7 +14,7 @@ from server.inventory.outcomes import Bundle, Held, Waiting
 from tests.houses import live_show, open_drop
 
 if TYPE_CHECKING:
-    from server.app import House
+    from server.house import House
     from server.inventory.outcomes import Outcome
     from server.receipts import Receipt
 

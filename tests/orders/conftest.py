@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from server.app import House
+    from server.house import House
     from server.store.embedded import Embedded
 
 __all__ = ["database_url", "ledger", "migrated_url", "postgres", "postgresql_ledger"]

@@ -19,8 +19,8 @@ from tests.checkout.buying import balanced, drop_of, request, state, stock
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from server.app import House
     from server.checkout.saga import Request
+    from server.house import House
     from server.orders.refund_book import Refund
     from tests.orders.counter import Counter
 

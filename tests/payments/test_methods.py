@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from server.app import build
 from server.errors import Problem
+from server.house import build
 from server.payments.methods import TABLE, Method, Methods, captures_separately
 from server.settings import Settings, SettingsError, table
 from tests.server import SECRET

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 import typer
 
-from server.app import build
 from server.cli import sandbox as command
 from server.cli.home import sandboxed
 from server.clock import monotonic
+from server.house import build
 from server.payments.bank import process
 from server.payments.bank.private import PrivateSandbox, place_in
 from server.payments.provider import Authorized, Payment, RefusedError, Status, UnknownOutcomeError

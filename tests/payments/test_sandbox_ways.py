@@ -28,8 +28,8 @@ from tests.payments.sandboxes import charge
 if TYPE_CHECKING:
     import httpx
 
-    from server.app import House
     from server.checkout.saga import Request
+    from server.house import House
     from server.payments.bank.api import Bank
     from server.payments.sandbox import Sandbox
 

@@ -15,7 +15,7 @@ from server.store.keys import key
 from tests.houses import live_show, open_drop
 
 if TYPE_CHECKING:
-    from server.app import House
+    from server.house import House
 
 
 def series_of(house: House) -> Series:

@@ -19,7 +19,7 @@ from tests.deadlines import packed, redis_now
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from server.app import House
+    from server.house import House
     from server.shows.tap import Tap
 
 SECRET = "the recorder's"

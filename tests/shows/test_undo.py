@@ -12,7 +12,7 @@ from tests.houses import live_show, planned_drop
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from server.app import House
+    from server.house import House
 
 ROUNDS = 30
 LATER_MS = 60_000

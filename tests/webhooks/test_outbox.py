@@ -19,7 +19,7 @@ from tests.waiting import wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from server.app import House
+    from server.house import House
     from server.store.embedded import Embedded
 
 KINDS = ["show.started", "drop.opened", "drop.sold_out", "drop.closed", "show.ended"]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from server.app import House
     from server.errors import Problem
+    from server.house import House
     from server.workers.rebuild import Report
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from server.app import House
+    from server.house import House
     from server.store.embedded import Embedded
 
 CROWD = 600  # more than two steps serve

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Executable
 
-    from server.app import House
+    from server.house import House
     from server.workers.money import Money
 
 TOTAL = 1250

@@ -13,7 +13,7 @@ from tests.deadlines import going, let_lapse
 from tests.houses import live_show, open_drop
 
 if TYPE_CHECKING:
-    from server.app import House
+    from server.house import House
 
 
 async def recorded(house: House, drop: str) -> tuple[str, int] | None:

@@ -18,7 +18,7 @@ from tests.houses import live_show, numbers, open_drop
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from server.app import House
+    from server.house import House
 
 
 @pytest.mark.parametrize("record", ["stock", "expiry"])

@@ -17,7 +17,7 @@ from tests.till import UNANSWERED, Till, share
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from server.app import House
+    from server.house import House
     from tests.stage import Stage
 
 ASKED = ("ann", "POST", "/v1/checkout", "once", b"{}")

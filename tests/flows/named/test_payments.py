@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from server.app import House
     from server.checkout.saga import Request
+    from server.house import House
     from server.store.embedded import Embedded
 
 CLIENTS = 50

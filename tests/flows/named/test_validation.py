@@ -16,8 +16,8 @@ from tests.till import ANSWER_LOST, Till, share
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from server.app import House
     from server.checkout.saga import Request
+    from server.house import House
 
 
 @pytest.fixture

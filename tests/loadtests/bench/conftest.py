@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from loadtests.bench.ground import Ground, prepared
-from server.app import build
+from server.house import build
 from server.settings import Settings
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from tests.houses import numbers, open_drop, planned_drop
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
-    from server.app import House
+    from server.house import House
     from tests.store.cluster.nodes import Node, Nodes
 
 UNITS = 10

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
-    from server.app import House
+    from server.house import House
     from tests.store.cluster.nodes import Nodes
 
 

@@ -1,0 +1,186 @@
+"""The rooms below the doors, wired to one Redis and one ledger: what a server, a worker and a tool each build on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from server.auth import Tokens
+from server.checkout.idempotency import Idempotency
+from server.checkout.refunds import Refunds
+from server.checkout.saga import Checkout
+from server.inventory.batch import Terms
+from server.inventory.batcher import Batches
+from server.inventory.flush import Flusher
+from server.inventory.holds import Holds
+from server.inventory.waitlist import Waitlist
+from server.ledger.database import Ledger, open_ledger
+from server.orders.orders import Orders
+from server.orders.refund_book import RefundBook
+from server.payments.methods import TABLE, Methods
+from server.payments.providers import configured
+from server.receipts import Receipts
+from server.seal import Seal
+from server.shows.drops import Drops
+from server.shows.series import Series
+from server.shows.shows import Shows
+from server.store.redis import connect
+from server.store.redis_clock import RedisClock
+from server.store.scripts import Scripts
+from server.webhooks.endpoints import Webhooks
+from server.webhooks.sending import Sender
+from server.webhooks.target import reach_of
+from server.workers.rebuild import Rebuild
+from server.workers.recorder import Recorder
+from server.workers.sweeper import Sweeper
+from server.workers.webhooks import Deliveries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from server.settings import Settings
+    from server.store.redis import Redis
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The rooms below the doors, wired to one Redis and one ledger. Close it with `aclose`."""
+
+    settings: Settings
+    client: Redis
+    scripts: Scripts
+    ledger: Ledger
+    shows: Shows
+    drops: Drops
+    batches: Batches
+    holds: Holds
+    waitlist: Waitlist
+    orders: Orders
+    methods: Methods
+    checkout: Checkout
+    refunds: Refunds
+    tokens: Tokens
+    receipts: Receipts
+    contacts: Seal
+    idempotency: Idempotency
+    sender: Sender
+    webhooks: Webhooks
+
+    async def aclose(self) -> None:
+        """Close the connections; queued ledger writes are finished first."""
+        await self.batches.aclose()
+        await self.client.aclose()
+        for provider in self.methods.providers():
+            await provider.aclose()
+        await self.sender.aclose()
+        await self.ledger.close()
+
+    def sweeper(self) -> Sweeper:
+        """Return the worker that watches deadlines."""
+        return Sweeper(
+            client=self.client,
+            clock=RedisClock(self.client),
+            shows=self.shows,
+            drops=self.drops,
+            series=Series(self.client, self.scripts, self.shows),
+            holds=self.holds,
+            checkout=self.checkout,
+            refunds=self.refunds,
+            recorder=self.recorder(),
+            pause_seconds=self.settings.sweep_ms / 1000,
+        )
+
+    def recorder(self) -> Recorder:
+        """Return the worker that copies the logs into the ledger."""
+        return Recorder(self.client, self.ledger, self.shows, self.drops)
+
+    def rebuild(self) -> Rebuild:
+        """Return what makes shows whole after their store was lost."""
+        return Rebuild(self.client, self.ledger, self.shows, self.drops, self.recorder())
+
+    def workers(self) -> dict[str, Callable[[], Coroutine[None, None, None]]]:
+        """Return what works while nobody waits, by name: with the server, or alone under `livedrop work`."""
+        deliveries = Deliveries(self.ledger, self.webhooks, RedisClock(self.client))
+        return {
+            "sweeper": self.sweeper().run,
+            "recorder": self.recorder().run,
+            "webhooks": deliveries.run,
+        }
+
+
+def build(settings: Settings) -> House:
+    """Wire the rooms; connects nowhere yet. `settings.redis_url` must be set."""
+    client = connect(settings.redis_url)
+    scripts = Scripts(client)
+    ledger = open_ledger(settings.database_url or settings.data)
+    orders = Orders(ledger)
+    methods = Methods(configured(settings), TABLE)
+    flusher = Flusher(scripts)
+    batches = Batches(
+        scripts,
+        flusher,
+        Terms(
+            claim_ms=settings.provider_seconds * 1000,
+            most_waiting=settings.waitlist_places,
+            skip_absent=settings.waitlist_skip_absent,
+            addresses=settings.units_per_address > 0,
+            address_key=settings.secret_key().encode()[:64],
+        ),
+        operations=settings.batch_operations,
+        waiting=settings.batch_waiting,
+        gate=settings.sold_out_gate,
+    )
+    scripts.changed = _changed(flusher, batches)
+    sender = Sender(reach_of(settings))
+    skip_absent = settings.waitlist_skip_absent
+    holds = Holds(client, scripts, batches, skip_absent=skip_absent)
+    return House(
+        settings=settings,
+        client=client,
+        scripts=scripts,
+        ledger=ledger,
+        shows=Shows(
+            client,
+            scripts,
+            settings.log_length,
+            keep_ms=settings.keep_hours * 3_600_000,
+            skip_absent=skip_absent,
+        ),
+        drops=Drops(client, scripts, skip_absent=skip_absent),
+        batches=batches,
+        holds=holds,
+        waitlist=Waitlist(client, batches),
+        orders=orders,
+        methods=methods,
+        checkout=Checkout(
+            client,
+            scripts,
+            holds,
+            orders,
+            methods,
+            provider_seconds=settings.provider_seconds,
+            action_seconds=settings.action_seconds,
+            skip_absent=skip_absent,
+        ),
+        refunds=Refunds(
+            scripts, RedisClock(client), orders, RefundBook(ledger), methods, skip_absent=skip_absent
+        ),
+        tokens=Tokens(settings.secret_key(), settings.issuer),
+        receipts=Receipts(settings.secret_key(), settings.issuer),
+        contacts=Seal(settings.secret_key(), "livedrop contact 1"),
+        idempotency=Idempotency(scripts, Seal(settings.secret_key(), "livedrop answer 1")),
+        sender=sender,
+        webhooks=Webhooks(
+            ledger, Seal(settings.secret_key(), "livedrop webhook 1"), sender, RedisClock(client)
+        ),
+    )
+
+
+def _changed(flusher: Flusher, batches: Batches) -> Callable[[str, list[str]], None]:
+    """Return what hears of stock that this process changed outside of the batches."""
+
+    def changed(show: str, owed: list[str]) -> None:
+        flusher.owe(show, owed)
+        batches.open(show)
+
+    return changed
