@@ -246,5 +246,10 @@ class Hoarder(Chaser):
                 wanted = min(limit, max(1, outcome.available))
             tap = time.monotonic() + drawn(self.random, habits.RESTS)
             await self.venue.until(tap)
+            if self.offers(number, 1):
+                continue
             if not await self.wait(partial(self.offers, number, 1), closing):
                 return
+            tap = (
+                time.monotonic()
+            )  # nobody taps at what is not there: until now it was the stock that was awaited

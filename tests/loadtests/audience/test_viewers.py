@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadtests.audience.numbers import Message
+    from loadtests.audience.shopper import Outcome
     from loadtests.audience.viewers import Chaser
 
 NUMBERS = {"available": 10, "held": 0, "sold": 0, "quantity": 10, "revision": 1}
@@ -147,6 +149,33 @@ async def test_a_hoarder_takes_the_limit_again_and_again(monkeypatch: pytest.Mon
     await wait_for(lambda: not hoarder.busy, "it is over")
     assert kinds(line) == [("reserve", 2)] * 3
     assert [take.end for take in hoarder.account.takes] == ["expired", "expired"]
+
+
+async def test_waiting_for_units_is_not_the_servers_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who finds nothing to take taps when something is back: the reply is measured from there, not from the wish."""
+    monkeypatch.setattr(habits, "RESTS", (0.0, 0.0))
+    hoarder, line = chasing(
+        Hoarder, monkeypatch, lambda command: refusal(command, "out-of-stock", available=0)
+    )
+    taps: list[float] = []
+    reserve = hoarder.reserve
+
+    async def noted(drop: str, quantity: int, intended: float) -> Outcome:
+        taps.append(intended)
+        say(hoarder, stock(0, 2 * len(taps)))
+        return await reserve(drop, quantity, intended)
+
+    monkeypatch.setattr(hoarder, "reserve", noted)
+    say(hoarder, opened(time.time()))
+    await wait_for(partial(_sent, line, 1), "it has asked")
+    await wait_for(lambda: bool(hoarder.account.refused), "it knows that there is nothing")
+    for _ in range(10):  # turns of the loop, in which it begins to wait
+        await asyncio.sleep(0)
+    back = time.monotonic()
+    say(hoarder, stock(2, 3))
+    await wait_for(partial(_sent, line, 2), "it has asked again")
+    assert taps[1] >= back
+    hoarder.stop()
 
 
 @pytest.mark.parametrize(("answer", "breaches"), [(None, 0), (reservation, 1)], ids=["refused", "granted"])
