@@ -165,10 +165,16 @@ def log_tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]) or "(nothing)"
 
 
+def files_allow() -> int:
+    """Return how many viewers the limit of open files leaves room for, one at least."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if most == resource.RLIM_INFINITY else max(1, most - SPARE_FILES)
+
+
 def allow_files(sockets: int) -> None:
     """Let this process and those that it starts have as many open files as they may. Raises StageError if too few."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most < sockets + SPARE_FILES:
+    if files_allow() < sockets:
         raise StageError(
             f"{sockets:,} viewers need {sockets + SPARE_FILES:,} open files and this shell allows {most:,}. "
             f"Raise its limit (ulimit -Hn {sockets + SPARE_FILES}, as root) or ask for fewer viewers."

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 WRONG, IMPOSSIBLE = 1, 2
 WIDTH = 132  # of tables in a log, which has no width of its own
 SIZES = (100_000, 1_000_000)
+MOST = 20_000
 MEGABIT = 1e6 / 8
 MIB = 2**20
 
@@ -43,7 +44,14 @@ def capacity(  # noqa: PLR0913, PLR0917  one parameter per option, and typer pas
     start: Annotated[
         int, typer.Option(min=1, help="viewers of the first load", rich_help_panel=SEARCH)
     ] = 250,
-    most: Annotated[int, typer.Option(min=1, help="viewers of the last", rich_help_panel=SEARCH)] = 20_000,
+    most: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"viewers of the last; not given: {MOST:,}, or as many as this shell may have open files",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
     runs: Annotated[int, typer.Option(min=1, help="runs at most", rich_help_panel=SEARCH)] = 12,
     seconds: Annotated[
         float, typer.Option(min=1, help="how long at most, in all", rich_help_panel=SEARCH)
@@ -140,7 +148,7 @@ def capacity(  # noqa: PLR0913, PLR0917  one parameter per option, and typer pas
     from loadtests.capacity.search import Bounds  # noqa: PLC0415
     from loadtests.perform import perform  # noqa: PLC0415
     from loadtests.shapes import SHAPES  # noqa: PLC0415
-    from loadtests.stagehand import StageError, leave_on_sigterm  # noqa: PLC0415
+    from loadtests.stagehand import StageError, files_allow, leave_on_sigterm  # noqa: PLC0415
 
     if host is not None and not host_token:
         raise typer.BadParameter(
@@ -177,6 +185,7 @@ def capacity(  # noqa: PLR0913, PLR0917  one parameter per option, and typer pas
                 model=model,
             )
             goals = Goals(reply_ms=reply_ms, checkout_ms=checkout_ms, skew_ms=skew_ms, cpu=cpu)
+            most = most or min(MOST, files_allow())
             bounds = Bounds(start=min(start, most), most=most, runs=runs, tries=tries)
             with board(console) as (say, look):
                 search = errand.Errand(
