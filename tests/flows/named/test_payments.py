@@ -298,7 +298,11 @@ async def test_superseding_cancels_the_old_intent_first(houses: list[House], til
 
 
 async def test_no_lock_held_over_provider_call(houses: list[House], till: Till) -> None:
-    """While a provider takes its time for one buyer, others reserve of the same drop as fast as ever."""
+    """While a provider takes its time for one buyer, others reserve of the same drop as fast as ever.
+
+    It takes its time until all of them have: behind a lock none would come through. How fast they can be is the
+    fastest's time, for a busy machine delays some.
+    """
     one = await request(houses[0])
     thinking, answered = asyncio.Event(), asyncio.Event()
 
@@ -317,7 +321,7 @@ async def test_no_lock_held_over_provider_call(houses: list[House], till: Till) 
     assert not paying.done()
     answered.set()
     assert isinstance(await paying, Paid)
-    assert sorted(took)[len(took) // 2] < RESERVE_SECONDS, took
+    assert min(took) < RESERVE_SECONDS, took
     assert await numbers(houses[0], one.show, drop) == (0, 8, 2)
 
 
