@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from loadtests.seen import Account
     from loadtests.stagehand import Stage
 
-SERVER_CLOCK_SECONDS = 0.005  # by which a gateway's own idea of the store's clock may be wrong: moments are told by it
+SERVER_CLOCK_SECONDS = 0.005  # by which a gateway may be wrong about the store's clock
 NUMBERS = ("available", "held", "sold")
 FIRST_LOOK_SECONDS = 1.0  # a look took no longer, where none before it says so
 JUDGES = (
