@@ -11,6 +11,9 @@ BIN := $(VENV)/bin
 ARGS ?=
 LOG := $(CURDIR)/$(VENV)/install.log
 
+# Hundreds of processes of ours are started by tests: none should compile what the one before it has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A line for a person; and the end of a log with addresses left out, for when an installation fails.
 say = printf '%s\n'
 show_log = sed -E -e 's|[a-z+]+://[^ ,]*|(address)|g' -e 's/([a-z0-9-]+\.)+(org|com|net|io)/(address)/g' $(LOG) \
@@ -21,18 +24,23 @@ pip_install = $(BIN)/python -m pip install --quiet --no-input --disable-pip-vers
 
 .NOTPARALLEL:
 .PHONY: help demo test lint load bench bench-gateway bench-inventory bench-checkout bench-pages soak multitude \
-  conformance contract test-outside lock clean chromium
+  conformance contract test-outside stories fuzz attack fault-table sbom lock clean debian
 
 help:
 	@$(say) "make demo    a live show with sample products; prints the host's and a viewer's link" \
 	  "make test    everything the tests need, then lint and all tests" \
-	  "make lint    style, types and the direction of imports" \
+	  "make lint    style, types, the direction of imports, what is unsafe or secret" \
 	  "make load    load test against a server of its own, then the audit of the books" \
 	  "make bench   benchmarks of the hot path; make bench-gateway: of telling and hearing viewers alone" \
 	  "make bench-inventory    reservations alone, beside other ways to make them; draws how long they take" \
 	  "make bench-checkout    checkouts on SQLite and PostgreSQL; reservations while a provider hangs" \
 	  "make bench-pages    weight of the viewer's page, when it can be used, and two hours of a busy show in one tab" \
-	  "make soak    ten thousand random stories of a sale, then a minute of traffic with killed processes" \
+	  "make soak    half an hour of sales while processes, stores and links fail: gateways, a worker, Sentinel, PostgreSQL" \
+	  "make stories    ten thousand random stories of a sale, then a minute of traffic with killed processes" \
+	  "make fuzz    ten minutes of made-up input for each of parser, codecs, feeds, HTTP head and Lua scripts" \
+	  "make attack    each hostile input against a real server: what was expected, what came, what the log says" \
+	  "make fault-table    the tests of all that goes wrong in this field, and what came of them, into docs/faults.md" \
+	  "make sbom    what a running Livedrop is made of, as a CycloneDX list in dist/" \
 	  "make multitude    10,000 viewers, stalled and returning ones among them, miss nothing" \
 	  "make conformance  the whole Autobahn suite against the websocket door" \
 	  "make contract    two minutes of made-up requests against what /openapi.json promises" \
@@ -46,16 +54,24 @@ demo: $(VENV)/.runtime $(VENV)/.web
 	@exec $(BIN)/livedrop demo $(ARGS)
 	@$(say) "The demo has ended."
 
-test: $(VENV)/.dev $(VENV)/.web chromium lint
+test: $(VENV)/.dev $(VENV)/.web debian lint
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 	@$(say) "Lint and tests passed."
+
+# What bandit finds and ruff judges with more sense, or what is no danger here: asserts (B101; ruff S101 keeps them to
+# tests), words that look like passwords (B105-B107; ruff S105-S107), chance that keeps no secret (B311; ruff S311), and
+# programs that are started without a shell, by name or with words of ours (B404, B406, B603, B606, B607; ruff S6).
+BANDIT_SKIPS := B101,B105,B106,B107,B311,B404,B406,B603,B606,B607
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(say) "Style, types and the direction of imports are in order."
+	@$(BIN)/bandit --quiet --recursive server loadtests --skip $(BANDIT_SKIPS) 2>$(LOG) || { cat $(LOG) >&2; exit 1; }
+	@git ls-files -z | grep -zvE '\.(lock|svg|gz|png|csv)$$' \
+	  | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline
+	@$(say) "Style, types and the direction of imports are in order, and nothing unsafe or secret is in them."
 
 load: $(VENV)/.dev
 	@$(BIN)/python -m loadtests load $(ARGS)
@@ -77,14 +93,34 @@ bench-checkout: $(VENV)/.bench
 	@$(BIN)/python -m loadtests.bench checkout $(ARGS)
 	@$(say) "The benchmarks of checkout have run."
 
-bench-pages: $(VENV)/.dev $(VENV)/.web chromium
+bench-pages: $(VENV)/.dev $(VENV)/.web debian
 	@$(BIN)/python -m tests.browser.measure $(ARGS)
 	@$(say) "The viewer's page is as light, as quick and as steady as it should be."
 
 soak: $(VENV)/.dev
+	@$(BIN)/python -m tests.chaos.soak $(ARGS)
+	@$(say) "The soak has ended, and the books balance."
+
+stories: $(VENV)/.dev
 	@$(BIN)/python -m tests.flows.soak $(ARGS)
 	@$(BIN)/python -m tests.chaos --seconds 60
-	@$(say) "The soak has ended, and the books balance."
+	@$(say) "The stories have ended, and the books balance."
+
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+	@$(say) "Nothing broke on made-up input."
+
+attack: $(VENV)/.dev
+	@$(BIN)/python -m tests.attacks $(ARGS)
+	@$(say) "Every attack was refused."
+
+fault-table: $(VENV)/.dev $(VENV)/.web debian
+	@$(BIN)/pytest --fault-table --numprocesses 3 --dist loadfile $(ARGS)
+	@$(say) "docs/faults.md has what came of every promise."
+
+sbom: $(VENV)/.dev $(VENV)/.web
+	@$(BIN)/python -m tests.house.sbom $(ARGS)
+	@$(say) "The parts are listed."
 
 multitude: $(VENV)/.dev
 	@$(BIN)/python -m loadtests.multitude $(ARGS)
@@ -103,14 +139,14 @@ test-outside: $(VENV)/.dev
 	@$(say) "The tests passed on stores outside of the suite."
 
 compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-find-links \
-  --no-emit-index-url --no-header --no-annotate $(ARGS) pyproject.toml
+  --no-emit-index-url --no-header --no-annotate --generate-hashes $(ARGS) pyproject.toml
 
 lock: $(VENV)/.made
 	@test -x $(BIN)/uv || { $(call pip_install,uv); }
 	@$(compile) --output-file requirements.lock
 	@$(compile) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(compile) --group bench --constraint requirements-dev.lock --output-file requirements-bench.lock
-	@$(say) "Pinned $$(wc -l <requirements.lock) packages to run, $$(wc -l <requirements-dev.lock) to develop, $$(wc -l <requirements-bench.lock) to compare with."
+	@$(say) "Pinned $$(grep -c == requirements.lock) packages to run, $$(grep -c == requirements-dev.lock) to develop, $$(grep -c == requirements-bench.lock) to compare with."
 
 clean:
 	@rm -rf build dist results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
@@ -162,17 +198,20 @@ $(VENV)/.web: $(PAGES) | $(VENV)/.made
 	mkdir -p $(VENV)/web; cp $(PAGES) $(VENV)/web/; $(npm_install)
 	@touch $@
 
-# The browser tests drive Debian's own Chromium.
+# The tests drive Debian's own Chromium, and put its nginx and HAProxy before a server.
+DEBIAN := chromium nginx haproxy
 apt_install = { $(1) apt-get -qq update && $(1) env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes \
-  --no-install-recommends chromium; } >$(LOG) 2>&1 \
-  || { $(show_log); $(say) "Chromium could not be installed; the lines above say why." >&2; exit 1; }
+  --no-install-recommends $(2); } >$(LOG) 2>&1 \
+  || { $(show_log); $(say) "$(2) could not be installed; the lines above say why." >&2; exit 1; }
 
-chromium: | $(VENV)/.made
-	@if command -v chromium >/dev/null; then exit 0; fi; \
+debian: | $(VENV)/.made
+	@export PATH="$$PATH:/usr/sbin:/sbin"; lacking=""; \
+	for program in $(DEBIAN); do command -v "$$program" >/dev/null || lacking="$$lacking $$program"; done; \
+	if [ -z "$$lacking" ]; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	  $(say) "The browser tests need a command named chromium; please install it and run this again." >&2; exit 1; \
+	  $(say) "The tests need commands named$$lacking; please install them and run this again." >&2; exit 1; \
 	fi; \
-	$(say) "Installing Debian's chromium for the browser tests, once …"; \
-	if [ "$$(id -u)" = 0 ]; then $(call apt_install,); \
-	elif command -v sudo >/dev/null; then $(call apt_install,sudo); \
-	else $(say) "The browser tests need Chromium. As root: apt install chromium" >&2; exit 1; fi
+	$(say) "Installing Debian's$$lacking for the tests, once …"; \
+	if [ "$$(id -u)" = 0 ]; then $(call apt_install,,$$lacking); \
+	elif command -v sudo >/dev/null; then $(call apt_install,sudo,$$lacking); \
+	else $(say) "The tests need$$lacking. As root: apt install$$lacking" >&2; exit 1; fi

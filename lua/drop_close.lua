@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: close a drop for good, by the host, or by the clock when its time has come; a draw is drawn
 -- returns: outcome moved with the drop; not-found; wrong-state where it is closed, or the show is
 --   frozen; early where the clock came too soon

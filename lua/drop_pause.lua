@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: stop taking units from an open drop for a while; what is held stays held
 -- returns: outcome moved with the drop; not-found; wrong-state unless it is open
 -- events: drop.paused

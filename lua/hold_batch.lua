@@ -1,3 +1,4 @@
+#!lua
 -- purpose: carry out what viewers ask of a show's inventory, in the order in which they came: take, give back, queue
 -- returns: now; drops: what a caller must know of each named drop; out: for each operation the rank of its award where
 --   it went the short way, else its outcome and numbers: held, replayed, released, waiting, a refusal's code, and false

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: sell the units of an authorized order, all or nothing; what lapsed while the provider thought is taken again
 -- returns: outcome finalized (also on a repeat) | lost where units are gone | elsewhere with the step it is in | gone |
 --   frozen while the stock is rebuilt: nothing is decided then

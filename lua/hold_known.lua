@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: say which of those that ask for what is known to be gone a process may not refuse by itself, and count the
 --   wish of the others
 -- returns: a list with 1 for each that only a step of the inventory can answer: a repeat, a viewer who has something in

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: put sold units of an order that was paid back on sale again; who waits for them gets them in the same step
 -- returns: outcome returned with the units that came back now (0 on a repeat) | gone where the show is |
 --   frozen while the stock is rebuilt: nothing came back then

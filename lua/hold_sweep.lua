@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: give back the units of reservations whose time is over; who waits for them gets them in the same step
 -- returns: outcome swept with how many lapsed (none while the show is frozen), the lag of the oldest in ms, and when
 --   the next one is due (0: none)

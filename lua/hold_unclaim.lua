@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: undo an order's claim: its reservations are held again until their old deadline, or let go where it is over
 -- returns: outcome unclaimed, also where the order is already gone | elsewhere where it can no longer be undone |
 --   frozen while the stock is rebuilt

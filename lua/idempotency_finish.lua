@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: store the first answer of a request with a key, or free the key where nothing was decided
 -- returns: outcome stored | freed | elsewhere where the key has passed to a later run
 -- events: none

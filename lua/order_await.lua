@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: record that an order's buyer has to act at their provider first, and keep its units until they had the time
 -- returns: outcome waits with the record, also on a repeat | lost where units are gone | elsewhere with the step | gone |
 --   frozen while the stock is rebuilt

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: give a worker the unfinished orders that nobody works on any more, under a fresh lease
 -- returns: outcome leased with the orders and the time
 -- events: none

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: forget an order's working record once the ledger has all of it, and tell its viewer
 -- returns: outcome settled, also on a repeat
 -- events: order.updated to its viewer's sockets

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: record an order's next step before it is tried, and keep the worker's lease
 -- returns: outcome moved (also where it is already there) with the time | elsewhere with the step it is in | gone
 -- events: none

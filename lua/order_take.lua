@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: give whoever heard that an order's payment may have moved the order, under a fresh lease
 -- returns: outcome taken with the order and the time | busy where somebody works on it, or has just looked | gone
 -- events: none

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: tell a viewer what became of their order, once the ledger has it
 -- returns: outcome told
 -- events: order.updated to its viewer's sockets

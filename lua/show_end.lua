@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: end a show: its drops are closed; what is held can still be paid until it lapses
 -- returns: outcome moved with the show; not-found; wrong-state where it has ended, or is frozen
 -- events: drop.closed for each drop that was not closed, then show.ended; winners of draws to their viewers

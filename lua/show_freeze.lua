@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: halt everything that is sold in a show whose data may be older than the ledger, until its stock is rebuilt;
 --   a show that is lost is made again from what the ledger knows of it
 -- returns: outcome frozen with the show, its offset, and how far its data had `reached` at its first freeze; not-found

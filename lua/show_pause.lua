@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: halt a live show: nothing can be taken until it resumes; holds run on
 -- returns: outcome moved with the show; not-found; wrong-state unless it is live
 -- events: show.paused

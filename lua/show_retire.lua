@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purpose: let everything of an ended show go a while later, once nothing in it can change any more
 -- returns: outcome retired | unfinished where holds or orders are open, winners to be served, what lapsed to be
 --   recorded, or it is frozen | gone where the show is

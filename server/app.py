@@ -35,16 +35,19 @@ from server.gateway.timers import Timers
 from server.house import build
 from server.inventory.awards import Awards
 from server.inventory.draw_log import Draws
+from server.ledger.actions import Actions
 from server.settings import Settings
 from server.shows.recordings import Recordings
 from server.shows.series import Series
 from server.shows.tap import Taps
 from server.store.redis import connect_subscriber, reaching, require_supported
 from server.store.redis_clock import RedisClock
+from server.workers.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from server.house import House
     from server.inventory.batcher import Batches
     from server.shows.tap import Tap
 
@@ -69,10 +72,14 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         places=places,
         holds=house.holds,
         hear=house.batches.hear,
+        pace=house.limits.messages,
     )
+    watch = Watch(house.client, house.scripts, house.ledger)
     subscriber = connect_subscriber(settings.redis_url)
     ear = Live(house.client, subscriber, hub, clock)
     hub.ear = ear
+    actions = Actions(house.ledger)
+    house.revocations.tell(hub.shut_out, ear.also)
     taps.people, taps.told = hub.people, _tapping(hub, reactions, house.batches)
     drain = Drain(timers, presence, settings.drain_spread_ms)
     gateway = Gateway(
@@ -83,32 +90,21 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         drain=drain,
         timers=timers,
         admission=Admission(settings),
+        limits=house.limits,
         settings=settings,
     )
-
-    async def ready() -> None:
-        if drain.leaving:
-            raise unavailable("This server is leaving.")
-        if not ear.hears:
-            raise unavailable("The subscription does not hear its own echo.")
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                with reaching("asking the store for a sign of life"):
-                    await house.client.ping()
-                await house.ledger.ping()
-        except TimeoutError:
-            raise unavailable(
-                f"The store or the ledger gave no sign of life in {READY_SECONDS:g} s."
-            ) from None
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await require_supported(house.client)
         await clock.sync()
+        await watch.look()
+        await house.prepare_doors()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(subscriber.aclose)
             stack.push_async_callback(house.aclose)
             stack.push_async_callback(taps.leave)
+            stack.push_async_callback(actions.leave)
             jobs = {
                 "ear": ear.run,
                 "presence": presence.run,
@@ -116,6 +112,9 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
                 "reactions": reactions.run,
                 "taps": taps.run,
                 "timers": timers.run,
+                "watch": watch.run,
+                "actions": actions.run,
+                **house.door_jobs(),
             }
             if work:
                 jobs |= house.workers()
@@ -130,6 +129,10 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
     rooms = Rooms(
         settings=settings,
         tokens=house.tokens,
+        revocations=house.revocations,
+        actions=actions,
+        now_ms=clock.now_ms,
+        limits=house.limits,
         shows=house.shows,
         drops=house.drops,
         series=Series(house.client, house.scripts, house.shows),
@@ -147,7 +150,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         webhooks=house.webhooks,
         ledger=house.ledger,
         taps=taps,
-        ready=ready,
+        ready=_readiness(house, drain, ear, watch),
     )
     app = Starlette(
         routes=[
@@ -157,12 +160,35 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
             *ops.routes(rooms, OPERATIONS),
             *pages.routes(settings),
         ],
-        middleware=[Middleware(SecureHeaders), *_cross_origin(settings)],
+        middleware=[Middleware(SecureHeaders, strict=settings.production), *_cross_origin(settings)],
         exception_handlers=exception_handlers(),
         lifespan=lifespan,
     )
     app.state.drain = drain
     return app
+
+
+def _readiness(house: House, drain: Drain, ear: Live, watch: Watch) -> Callable[[], Awaitable[None]]:
+    """Return what raises `unavailable`, with the reason, where this process cannot sell."""
+
+    async def ready() -> None:
+        if drain.leaving:
+            raise unavailable("This server is leaving.")
+        if not ear.hears:
+            raise unavailable("The subscription does not hear its own echo.")
+        if watch.sentence:
+            raise unavailable(watch.sentence)
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                with reaching("asking the store for a sign of life"):
+                    await house.client.ping()
+                await house.ledger.ping()
+        except TimeoutError:
+            raise unavailable(
+                f"The store or the ledger gave no sign of life in {READY_SECONDS:g} s."
+            ) from None
+
+    return ready
 
 
 def _tapping(hub: Hub, reactions: Reactions, batches: Batches) -> Callable[[Tap | None], None]:

@@ -14,7 +14,10 @@ from server.inventory.batcher import Batches
 from server.inventory.flush import Flusher
 from server.inventory.holds import Holds
 from server.inventory.waitlist import Waitlist
+from server.keyring import Keyring
 from server.ledger.database import Ledger, open_ledger
+from server.limits.limits import Limits
+from server.limits.telling import PARTS, Telling
 from server.orders.orders import Orders
 from server.orders.refund_book import RefundBook
 from server.payments.methods import TABLE, Methods
@@ -22,8 +25,10 @@ from server.payments.providers import configured
 from server.receipts import Receipts
 from server.seal import Seal
 from server.shows.drops import Drops
+from server.shows.revocations import Revocations
 from server.shows.series import Series
 from server.shows.shows import Shows
+from server.store.cluster import Cluster
 from server.store.redis import connect
 from server.store.redis_clock import RedisClock
 from server.store.scripts import Scripts
@@ -60,6 +65,8 @@ class House:
     checkout: Checkout
     refunds: Refunds
     tokens: Tokens
+    revocations: Revocations
+    limits: Limits
     receipts: Receipts
     contacts: Seal
     idempotency: Idempotency
@@ -69,6 +76,7 @@ class House:
     async def aclose(self) -> None:
         """Close the connections; queued ledger writes are finished first."""
         await self.batches.aclose()
+        await self.limits.aclose()
         await self.client.aclose()
         for provider in self.methods.providers():
             await provider.aclose()
@@ -97,6 +105,17 @@ class House:
     def rebuild(self) -> Rebuild:
         """Return what makes shows whole after their store was lost."""
         return Rebuild(self.client, self.ledger, self.shows, self.drops, self.recorder())
+
+    async def prepare_doors(self) -> None:
+        """Learn whose tokens count, before anybody is let in. Raises `unavailable`, KeyringError."""
+        await self.revocations.read()
+        if self.tokens.keyring is not None:
+            await self.tokens.keyring.load()
+
+    def door_jobs(self) -> dict[str, Callable[[], Coroutine[None, None, None]]]:
+        """Return what keeps that up to date in a process with doors, by name."""
+        jobs = {"revocations": self.revocations.run}
+        return jobs if self.tokens.keyring is None else {**jobs, "keyring": self.tokens.keyring.run}
 
     def workers(self) -> dict[str, Callable[[], Coroutine[None, None, None]]]:
         """Return what works while nobody waits, by name: with the server, or alone under `livedrop work`."""
@@ -131,7 +150,10 @@ def build(settings: Settings) -> House:
         gate=settings.sold_out_gate,
     )
     scripts.changed = _changed(flusher, batches)
+    parts = PARTS if isinstance(client, Cluster) else 1
     sender = Sender(reach_of(settings))
+    keyring = Keyring(settings.jwks, loopback=not settings.production) if settings.jwks else None
+    tokens = Tokens(settings.secret_key(), settings.issuer, keyring)
     skip_absent = settings.waitlist_skip_absent
     holds = Holds(client, scripts, batches, skip_absent=skip_absent)
     return House(
@@ -165,7 +187,9 @@ def build(settings: Settings) -> House:
         refunds=Refunds(
             scripts, RedisClock(client), orders, RefundBook(ledger), methods, skip_absent=skip_absent
         ),
-        tokens=Tokens(settings.secret_key(), settings.issuer),
+        tokens=tokens,
+        revocations=Revocations(client, scripts, tokens.revoked),
+        limits=Limits(settings, Telling(scripts, settings.secret_key().encode(), parts=parts)),
         receipts=Receipts(settings.secret_key(), settings.issuer),
         contacts=Seal(settings.secret_key(), "livedrop contact 1"),
         idempotency=Idempotency(scripts, Seal(settings.secret_key(), "livedrop answer 1")),

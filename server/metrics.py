@@ -94,6 +94,16 @@ COMMANDS = Tally(
     "Commands by name and outcome (an error code, or ok)",
     ["command", "outcome"],
 )
+LIMITED = Tally(
+    "livedrop_limited_total",
+    "Refusals of who does something too often, by limit (requests, addresses, sign-ins, joins)",
+    ["limit"],
+)
+LIMITS_UNTOLD = Counter(
+    "livedrop_limits_untold_total",
+    "Takes of limits that the store was not told, for it gave no answer: each process limits by itself then",
+    registry=REGISTRY,
+)
 RESERVATION_SECONDS = Spread(
     "livedrop_reservation_seconds",
     "From the command's arrival to its outcome",
@@ -149,6 +159,11 @@ WEBHOOK_LAG_SECONDS = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800, 7200, 86_400),
     registry=REGISTRY,
 )
+ACTIONS_LOST = Counter(
+    "livedrop_actions_lost_total",
+    "Actions of hosts, moderators and services that the trail has no row of: the ledger could not take it",
+    registry=REGISTRY,
+)
 SHOWS_FROZEN = Counter(
     "livedrop_shows_frozen_total",
     "Shows halted because the store had lost what the ledger has seen of them",
@@ -156,6 +171,12 @@ SHOWS_FROZEN = Counter(
 )
 SHOWS_LOST = Gauge(
     "livedrop_shows_lost", "Shows that the ledger knows as running and the store has not", registry=REGISTRY
+)
+STORE_TROUBLE = Gauge(
+    "livedrop_store_trouble",
+    "1 while the store may evict (policy), cannot write (disk), is full (memory), or has lost all shows (empty)",
+    ["trouble"],
+    registry=REGISTRY,
 )
 EVENTS = Counter("livedrop_events_total", "Events of the log received, by type", ["type"], registry=REGISTRY)
 LOG_LAG_SECONDS = Histogram(

@@ -17,7 +17,7 @@ import platformdirs
 from dotenv import dotenv_values
 from msgspec import Meta
 
-from server import ids
+from server.hardening import SECRET_BYTES, kept_secret, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +27,13 @@ UNPREFIXED = {"redis_url": "REDIS_URL", "database_url": "DATABASE_URL"}
 CONFIDENTIAL = frozenset(
     {"secret", "redis_url", "database_url", "stripe_secret_key", "stripe_webhook_secret"}
 )  # values that no error or listing may show
-SECRET_BYTES = 32
-PRODUCTION = {"connections_per_address": 1000}  # defaults that production has instead of those below
+PRODUCTION = {  # defaults that production has instead of those below
+    "connections_per_address": 1000,
+    "requests_per_second": 20,
+    "requests_per_address": 500,
+    "failed_sign_ins": 300,
+    "joins_per_second": 5000,
+}
 
 Origin = Annotated[str, Meta(pattern=r"^(\*|https?://[^/\s]+)$")]
 # As a Content-Security-Policy names it: nothing that could end the directive that it stands in.
@@ -45,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     env: Annotated[
         Literal["development", "production"],
-        Meta(description="production demands a secret of its own"),
+        Meta(description="production refuses what is handy in development only"),
     ] = "development"
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="port to listen on; 0 takes a free one")] = 8000
@@ -54,15 +59,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="key that signs tokens (HS256), 32 bytes or more; development makes and keeps one"),
     ] = ""
     issuer: Annotated[str, Meta(description="the `iss` that tokens must carry")] = "livedrop"
+    jwks: Annotated[
+        str,
+        Meta(
+            description="public keys (a JWK set: file or https address) of who makes the tokens, RS256, ES256 or "
+            "EdDSA; empty: tokens are our own, HS256"
+        ),
+    ] = ""
     data: Annotated[
         Path, Meta(description="folder for the private store, the ledger and the made secret")
     ] = msgspec.field(default_factory=lambda: platformdirs.user_data_path("livedrop"))
     redis_url: Annotated[
         str,
         Meta(
-            pattern=r"^(redis|rediss|unix)://.+|^$",
+            pattern=r"^(rediss?|rediss?\+sentinel|unix)://.+|^$",
             description="Redis ≥ 7.0 or Valkey ≥ 7.2; empty: a private one",
-            examples=["redis://127.0.0.1:6379/0, unix:///run/valkey.sock or redis://a,b:6380?cluster=true"],
+            examples=[
+                "redis://127.0.0.1/0, unix:///a.sock, redis://a,b?cluster=true or redis+sentinel://a,b/name"
+            ],
         ),
     ] = ""
     database_url: Annotated[
@@ -114,6 +128,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     accepts_per_second: Annotated[
         int, Meta(ge=1, description="new sockets that a process takes per second, as many of them at once")
     ] = 2000
+    requests_per_second: Annotated[
+        int, Meta(ge=0, description="HTTP requests per viewer, ten times as many per host; 0: no limit")
+    ] = 0
+    requests_per_address: Annotated[
+        int, Meta(ge=0, description="HTTP requests per second and address; 0: no limit")
+    ] = 0
+    failed_sign_ins: Annotated[int, Meta(ge=0, description="bad tokens a minute per address; 0: any")] = 0
+    joins_per_second: Annotated[int, Meta(ge=0, description="viewers who join a show; 0: no limit")] = 0
     trusted_proxies: Annotated[
         tuple[str, ...],
         Meta(
@@ -214,6 +236,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["everysec", "always"],
         Meta(description="when the private store's writes reach the disk: within a second, or at once"),
     ] = "everysec"
+    otlp_endpoint: Annotated[
+        str,
+        Meta(
+            pattern=r"^https?://[^/\s]+(/\S*)?$|^$",
+            description="OpenTelemetry collector that is told of traces (OTLP over HTTP); empty: none",
+            examples=["http://127.0.0.1:4318"],
+        ),
+    ] = ""
+    otlp_share: Annotated[
+        float,
+        Meta(
+            ge=0, le=1, description="share of commands, requests and orders that is traced", examples=["0.01"]
+        ),
+    ] = 0.01
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="the least severe log line that is written"),
@@ -236,9 +272,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             values = {**PRODUCTION, **values}
         settings = cls(**values)
         settings._check_secret()
-        settings._check_sandbox()
         settings._check_proxies()
         settings._check_rates()
+        if settings.production and (refused := refusals(settings)):
+            raise SettingsError("\n".join(refused))
         return settings
 
     def secret_key(self) -> str:
@@ -249,20 +286,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.secret:
             return self.secret
-        kept = self.data / "secret"
         try:
-            if not kept.exists():
-                _keep(kept, ids.secret(SECRET_BYTES))
-            text = kept.read_text()
+            return kept_secret(self.data)
         except OSError as error:
             raise SettingsError(
                 f"No secret can be kept in {self.data}: {error}. Set LIVEDROP_SECRET."
             ) from error
-        if len(text.encode()) < SECRET_BYTES:
-            raise SettingsError(
-                f"{kept} holds less than {SECRET_BYTES} bytes; remove it and a new one is made"
-            )
-        return text
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
 
     @property
     def production(self) -> bool:
@@ -273,16 +304,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.secret and len(self.secret.encode()) < SECRET_BYTES:
             raise SettingsError(
                 f"LIVEDROP_SECRET has {len(self.secret.encode())} bytes; {SECRET_BYTES} or more are expected"
-            )
-        if self.production and not self.secret:
-            raise SettingsError(
-                f"LIVEDROP_SECRET is required in production: {SECRET_BYTES} random bytes or more"
-            )
-
-    def _check_sandbox(self) -> None:
-        if self.production and self.sandbox_url:
-            raise SettingsError(
-                "LIVEDROP_SANDBOX_URL: production takes real money; the sandbox is no provider there"
             )
 
     def _check_proxies(self) -> None:
@@ -372,18 +393,3 @@ def _expected(field: str) -> str:
     if get_origin(kind) is Literal:
         return " or ".join(get_args(kind))
     return str(meta.examples[0])
-
-
-def _keep(path: Path, text: str) -> None:
-    """Write a new file for this user only, whole or not at all; leave one that is there already."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    try:
-        path.hardlink_to(fresh)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()

@@ -13,6 +13,7 @@ from tests.houses import house_at
 from tests.keys import assert_no_leaks
 from tests.outside import stores
 from tests.outside.stores import store
+from tests.promises.outcomes import add_option, gather
 from tests.server import own_server
 from tests.stage import Stage
 
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 
 # The suite makes thousands of clients that never speak TLS, and each would read all certificate authorities: 20 ms.
 pytest.MonkeyPatch().setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Know `--fault-table`."""
+    add_option(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gather outcomes for the table of promises, where it is asked for."""
+    gather(config)
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +72,7 @@ async def stage(server: ServerProcess) -> AsyncIterator[Stage]:
         await one.open()
         yield one
         await one.audit()
+        await one.close()
 
 
 @pytest.fixture(scope="session")

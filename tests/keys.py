@@ -6,6 +6,7 @@ import re
 from string import Formatter
 from typing import TYPE_CHECKING
 
+from server.auth import MAX_TTL_SECONDS
 from server.shows.shows import KEPT_AFTER_END_MS
 from server.store.keys import KEYS, Key, Lifetime, key
 from server.store.redis import connect
@@ -14,7 +15,7 @@ from tests.waiting import wait_for
 if TYPE_CHECKING:
     from server.store.redis import Redis
 
-LONGEST_MS = KEPT_AFTER_END_MS  # nothing with a TTL lives longer than this
+LONGEST_MS = KEPT_AFTER_END_MS  # nothing with a TTL lives longer than this, but what is about tokens
 STORED_AS = {"hyperloglog": "string"}  # what Redis calls a type of the dictionary
 SETTLE_SECONDS = 5.0  # a show's birth and retirement take two steps
 
@@ -67,6 +68,8 @@ def _complaint(place: str, kind: str, ttl: int, active: set[str]) -> str:
         return "" if kept or looked_after else f"{place} has no TTL and nobody looks after it"
     if kept:
         return f"{place} is permanent, yet goes in {ttl} ms"
+    if known.lifetime is Lifetime.TOKEN and ttl <= MAX_TTL_SECONDS * 1000:
+        return ""
     return f"{place} goes in {ttl} ms, later than a day" if ttl > LONGEST_MS else ""
 
 

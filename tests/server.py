@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from server.auth import EVERY_SHOW, Role, Tokens
 from server.store.place import Place
+from tests.ledgers import give_ledger
 from tests.outside import stores
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ class ServerProcess:
         )
 
     def start(self) -> Self:
-        """Start the process and return when it can sell."""
+        """Start the process and return when it can sell; it finds its tables made, which would take it a while."""
+        if "DATABASE_URL" not in self.settings:
+            give_ledger(self.data)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", self.module, "serve", "--port", str(self.port), *self.options],

@@ -125,6 +125,11 @@ class Stage:
 
         await wait_for(reached, f"stock {expected}", seconds)
 
+    async def close(self) -> None:
+        """End the show, unless a test has: workers look after every live one for as long as the server runs."""
+        ended = await self.host("POST", f"/v1/shows/{self.show}/end")
+        assert ended.status_code in {200, 404, 409}, ended.text
+
     async def audit(self) -> None:
         """Assert that the books of this show balance, as `livedrop audit` sees them."""
         done = await asyncio.to_thread(self.server.command, "audit", "--show", self.show, "--json")

@@ -11,7 +11,8 @@ import pytest
 
 from server.settings import Settings, SettingsError, table
 
-SECRET = "0123456789abcdef0123456789abcdef"  # 32 bytes
+SECRET = "0123456789abcdef-fedcba987654321"  # 32 bytes
+STORE = "redis://:letters1@127.0.0.1"  # production has no private one
 
 
 def test_defaults_are_those_of_the_contract() -> None:
@@ -71,7 +72,8 @@ def test_switches_are_true_or_false(text: str, deflate: bool) -> None:  # noqa: 
 )
 def test_production_limits_addresses_by_default(given: dict[str, str], limit: int) -> None:
     """Without a word, an address may have 1000 sockets in production and any number elsewhere; a word decides."""
-    assert Settings.load({"LIVEDROP_SECRET": SECRET, **given}).connections_per_address == limit
+    usual = {"LIVEDROP_SECRET": SECRET, "REDIS_URL": STORE}
+    assert Settings.load({**usual, **given}).connections_per_address == limit
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
@@ -159,6 +161,7 @@ def test_no_listing_shows_a_secret() -> None:
 def test_a_given_secret_is_used(tmp_path: Path) -> None:
     """A given secret is the key, in production too, and nothing is written."""
     given = {"LIVEDROP_ENV": "production", "LIVEDROP_SECRET": SECRET, "LIVEDROP_DATA": str(tmp_path / "d")}
+    given["REDIS_URL"] = STORE
     assert Settings.load(given).secret_key() == SECRET
     assert not (tmp_path / "d").exists()
 

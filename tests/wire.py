@@ -128,9 +128,16 @@ def shared_show(server: ServerProcess) -> Iterator[str]:
             await stage.open()
             return stage.show
 
+    async def closed() -> None:
+        assert await differences(server, show) == []
+        async with httpx.AsyncClient(base_url=server.url, timeout=30, verify=NO_TLS) as http:
+            stage = Stage(server, http)
+            stage.show = show
+            await stage.close()
+
     show = asyncio.run(opened())
     yield show
-    assert asyncio.run(differences(server, show)) == []
+    asyncio.run(closed())
 
 
 async def differences(server: ServerProcess, show: str) -> list[str]:

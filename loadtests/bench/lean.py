@@ -47,7 +47,7 @@ redis.call('HINCRBY', drop_key, 'available', -quantity)
 redis.call('HINCRBY', drop_key, 'held', quantity)
 return hold
 """
-SHA = hashlib.sha1(SOURCE.encode()).hexdigest()  # noqa: S324  it is how Redis names a script
+SHA = hashlib.sha1(SOURCE.encode(), usedforsecurity=False).hexdigest()  # it is how Redis names a script
 HELD = b"\xa4held"
 TERMS: dict[Any, Any] = {
     "status": "open",

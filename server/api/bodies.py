@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from server.auth import MAX_SUBJECT_LENGTH, MAX_TTL_SECONDS, Role
+from server.auth import EVERY_SHOW, MAX_SUBJECT_LENGTH, MAX_TTL_SECONDS, Role
 from server.inventory.asks import MAX_ITEMS
 from server.protocol.shapes import (
     MAX_DROP_QUANTITY,
@@ -210,6 +210,24 @@ class MintedToken(Struct, kw_only=True):
 
     token: str
     expires_at: UnixMs
+
+
+class NewRevocation(Struct, kw_only=True):
+    """Whose tokens count no longer: for these shows, where they were issued up to `before`, or until now."""
+
+    sub: Annotated[str, Meta(min_length=1, max_length=MAX_SUBJECT_LENGTH)]
+    shows: Annotated[list[Identifier], Meta(min_length=1, max_length=100)] = msgspec.field(
+        default_factory=lambda: [EVERY_SHOW]
+    )
+    before: Annotated[int, Meta(ge=1, le=10**14)] | None = None
+
+
+class RevokedTokens(Struct, kw_only=True):
+    """Whose tokens count no longer, for which shows, and up to which moment they were issued."""
+
+    sub: str
+    shows: list[str]
+    before: UnixMs
 
 
 class RejectedRow(Struct, kw_only=True):

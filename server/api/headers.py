@@ -22,6 +22,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+# For a year browsers come by https alone (RFC 6797). Of this name only: others of the domain may not be ours to bind.
+STRICT_TRANSPORT = "max-age=31536000"
 
 
 def host_policy() -> str:
@@ -60,10 +62,14 @@ def _policy(videos: tuple[str, ...], ancestors: tuple[str, ...]) -> str:
 
 
 class SecureHeaders:
-    """ASGI middleware that adds the headers; websockets pass through untouched."""
+    """ASGI middleware that adds the headers; websockets pass through untouched.
 
-    def __init__(self, app: ASGIApp) -> None:
+    With `strict`, who came by https is told to come by nothing else; over plain http anybody could have said so.
+    """
+
+    def __init__(self, app: ASGIApp, *, strict: bool = False) -> None:
         self.app = app
+        self._strict = strict
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a connection on."""
@@ -76,6 +82,8 @@ class SecureHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if self._strict and scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
                 headers.setdefault(
                     "Cache-Control", "no-store" if scope["path"].startswith("/v1") else "no-cache"
                 )

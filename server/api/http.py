@@ -15,7 +15,8 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from server import ids, metrics
+from server import ids, metrics, tracing
+from server.api.trail import Trail
 from server.auth import Identity, Right, Role
 from server.checkout.idempotency import Idempotency, Run, Stored
 from server.errors import TABLE, Code, Problem
@@ -32,6 +33,8 @@ MAX_BODY_BYTES = 65_536
 MAX_DIGITS = 10  # of a number in a query
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+# Operations that settle what a viewer holds: an address that others crowd does not keep them from being carried out.
+PRESSING = frozenset({"checkout", "release", "waitlist_leave"})
 NAMES = frozenset({"provider", "sku"})  # parts of a path that others have named; all others are ids of ours
 # Answers that a key does not keep: nothing was decided, or only who asked was looked at.
 UNDECIDED = frozenset(
@@ -65,6 +68,7 @@ class Call:
     address: str  # the caller's own where proxies are trusted to tell it; empty where it is not known
     rooms: Rooms
     headers: Mapping[str, str]
+    touched: list[str] = field(default_factory=list)  # shows that it turned out to be about
 
     async def show(self) -> dict[str, Any]:
         """Return the show in the path; raise `not-found`, or `not-allowed` where the token is not for it."""
@@ -74,6 +78,7 @@ class Call:
     async def owned_show(self, show: str) -> tuple[dict[str, Any], str]:
         """Return a show and its host, if the caller's token speaks for it."""
         view, host = await self.rooms.shows.find(show)
+        self.touched.append(show)
         if not self.identity.covers(show, host):
             raise Problem(Code.NOT_ALLOWED, f"The token is not for show {show}.")
         return view, host
@@ -153,9 +158,11 @@ def endpoint(operation: Operation, rooms: Rooms) -> Callable[[Request], Awaitabl
     """Return the Starlette endpoint of an operation."""
 
     async def respond(request: Request) -> Response:
-        outcome = "ok"
+        outcome, response, trail = "ok", None, Trail()
         try:
-            return await _carry_out(operation, rooms, request)
+            with tracing.request(operation.name, request.headers):
+                response = await _carry_out(operation, rooms, request, trail)
+                return response
         except Problem as problem:
             outcome = problem.code.value
             return problem_response(problem)
@@ -165,6 +172,7 @@ def endpoint(operation: Operation, rooms: Rooms) -> Callable[[Request], Awaitabl
             raise
         finally:
             metrics.COMMANDS.count(f"http.{operation.name}", outcome)
+            trail.close(operation, rooms, request, response, outcome)
 
     return respond
 
@@ -180,10 +188,15 @@ def problem_response(problem: Problem) -> Response:
     return Response(body, problem.status, headers, media_type=PROBLEM_JSON)
 
 
-async def _carry_out(operation: Operation, rooms: Rooms, request: Request) -> Response:
+async def _carry_out(operation: Operation, rooms: Rooms, request: Request, trail: Trail) -> Response:
     identity = STRANGER
+    address = request.client.host if request.client else ""
     if operation.right is not None:
-        identity = _authenticated(request, rooms)
+        if operation.name not in PRESSING:
+            rooms.limits.require_address(address)
+        identity = _authenticated(request, rooms, address)
+        rooms.limits.require_caller(identity, _scope(identity))
+        trail.identity = identity
         identity.require(operation.right)
     path = _path(request)
     key = request.headers.get("idempotency-key")
@@ -193,13 +206,13 @@ async def _carry_out(operation: Operation, rooms: Rooms, request: Request) -> Re
         )
     limit = rooms.settings.import_bytes if operation.body is bytes else MAX_BODY_BYTES
     raw = await _read(request, limit)
-    call = Call(
+    call = trail.call = Call(
         identity=identity,
         path=path,
         query=dict(request.query_params),
         body=_body(operation, raw),
         key=key if operation.keyed is not Keyed.NO else None,
-        address=request.client.host if request.client else "",
+        address=address,
         rooms=rooms,
         headers=request.headers,
     )
@@ -245,11 +258,11 @@ def _response(answer: Answer) -> Response:
     return Response(msgspec.json.encode(answer.content), answer.status, answer.headers, media_type=JSON)
 
 
-def _authenticated(request: Request, rooms: Rooms) -> Identity:
+def _authenticated(request: Request, rooms: Rooms, address: str) -> Identity:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Problem(Code.UNAUTHENTICATED, "An Authorization header with a Bearer token is needed.")
-    return rooms.tokens.verify(token.strip())
+    return rooms.limits.sign_in(rooms.tokens.verify, token.strip(), address)
 
 
 def _path(request: Request) -> dict[str, str]:

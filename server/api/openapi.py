@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from server.api.http import Operation
 
-ALWAYS = (Code.UNAUTHENTICATED, Code.NOT_ALLOWED, Code.UNAVAILABLE)
+ALWAYS = (Code.UNAUTHENTICATED, Code.NOT_ALLOWED, Code.RATE_LIMITED, Code.UNAVAILABLE)
 BARE = (Code.UNAUTHENTICATED, Code.UNAVAILABLE)  # where no token is asked for
 NUMBERS = {"limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE}}  # of a query; all else is text
 REFERENCE = "#/components/schemas/{name}"

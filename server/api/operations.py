@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server.api import (
+    actions,
     buying,
     catalog,
     console,
@@ -30,6 +31,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *shows.OPERATIONS,
     *video.OPERATIONS,
     *console.OPERATIONS,
+    *actions.OPERATIONS,
     *drops.OPERATIONS,
     *reservations.OPERATIONS,
     *receipts.OPERATIONS,

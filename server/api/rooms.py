@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from server.inventory.draw_log import Draws
     from server.inventory.holds import Holds
     from server.inventory.waitlist import Waitlist
+    from server.ledger.actions import Actions
     from server.ledger.database import Ledger
+    from server.limits.limits import Limits
     from server.orders.orders import Orders
     from server.payments.methods import Methods
     from server.receipts import Receipts
     from server.seal import Seal
     from server.settings import Settings
     from server.shows.drops import Drops
+    from server.shows.revocations import Revocations
     from server.shows.series import Series
     from server.shows.shows import Shows
     from server.shows.tap import Taps
@@ -35,6 +38,10 @@ class Rooms:
 
     settings: Settings
     tokens: Tokens
+    revocations: Revocations
+    actions: Actions
+    now_ms: Callable[[], int]  # the store's clock
+    limits: Limits
     shows: Shows
     drops: Drops
     series: Series

@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from server import tracing
 from server.checkout.steps import Act, Heard, Reason, Step, told
 from server.errors import unavailable
 from server.payments.provider import (
@@ -264,8 +265,9 @@ class Acts:
 async def _bounded(call: Awaitable[Any]) -> Any:
     """Wait for a provider's answer, but not for ever: no answer is an unknown outcome."""
     try:
-        async with asyncio.timeout(CALL_SECONDS):
-            return await call
+        with tracing.part("provider"):
+            async with asyncio.timeout(CALL_SECONDS):
+                return await call
     except TimeoutError:
         raise UnknownOutcomeError(f"No answer from the provider within {CALL_SECONDS:g} s.") from None
 

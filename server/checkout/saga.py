@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from server import ids
+from server import ids, tracing
 from server.checkout.acts import LEASE_MS, Acts, ElsewhereError, Order, Terms
 from server.checkout.endings import came_to_nothing, undone
 from server.checkout.steps import BEGINS, FIRST, Act, End, Step, follows
@@ -228,11 +228,16 @@ class Checkout:
 
     async def _walk(self, order: Order, act: Act) -> Outcome:
         """Walk an order from an act as far as it goes now."""
+        with tracing.order("checkout", order.id):
+            return await self._walked(order, act)
+
+    async def _walked(self, order: Order, act: Act) -> Outcome:
         following: Act | End = act
         try:
             while isinstance(following, Act):
                 step = order.step
-                heard = await self._acts.attempt(order, following)
+                with tracing.part("checkout", following):
+                    heard = await self._acts.attempt(order, following)
                 move = follows(step, following, heard, overdue=order.overdue)
                 await self._acts.record(order, move)
                 following = move.then

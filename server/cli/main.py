@@ -14,7 +14,9 @@ from rich.table import Table
 
 from server import __version__
 from server.auth import EVERY_SHOW, MAX_TTL_SECONDS, Role, Tokens, is_subject
+from server.cli import actions as trail
 from server.cli import books, catalog, demo, rebuild, record, sandbox, serve, verify
+from server.cli.doctor.examination import examine
 from server.cli.home import (
     console,
     fail,
@@ -134,6 +136,10 @@ def demo_command(
 ) -> None:
     """Serve a demo show with a drop from the sample feed, and print the links to its pages."""
     settings = _where(load_settings(), None, port)
+    if settings.jwks:
+        raise fail(
+            "The demo makes its own tokens, and LIVEDROP_JWKS says that others do: leave it out for the demo."
+        )
     with leaving_quietly(), prepared(settings, upgrade=True) as ready:
         demo.run(ready, audience, as_json=json)
 
@@ -167,6 +173,11 @@ def token(
     if not is_subject(sub):
         raise fail("--sub: 1 to 128 printable characters without blanks at the ends are expected.")
     settings = load_settings()
+    if settings.jwks:
+        raise fail(
+            f"LIVEDROP_JWKS is set, so this server makes no tokens: whoever has the private keys does, as "
+            f"{escape(settings.issuer)}."
+        )
     settings.data.mkdir(parents=True, exist_ok=True)
     minted, _expires_at = Tokens(settings.secret_key(), settings.issuer).mint(
         sub, role, show or [EVERY_SHOW], ttl
@@ -206,13 +217,34 @@ def settings_command() -> None:
 
 
 @cli.command()
+def doctor(
+    workers: Annotated[
+        int, typer.Option(min=0, max=64, help="server processes that are to run here; 0: not said")
+    ] = 0,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Look whether a deployment with these settings is fit to sell; exit 1 where something is wrong."""
+    if not examine(load_settings(), workers, as_json=json):
+        raise typer.Exit(1)
+
+
+@cli.command()
 def audit(
     show: Annotated[str | None, typer.Option(help="one show; none named: all that are kept")] = None,
     *,
+    actions: Annotated[
+        str | None, typer.Option(metavar="SHOW", help="instead, list who did what in a show")
+    ] = None,
     provider: Annotated[bool, typer.Option(help="ask the payment providers for their lists")] = True,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Compare stock, holds, ledger and payments of every drop; exit 1 on any difference that is known."""
+    if actions is not None:
+        settings = load_settings()
+        prepare_ledger(settings)
+        trail.actions(settings, actions, as_json=json)
+        return
     with prepared(load_settings()) as ready:
         if not books.audit(ready, show, ask_providers=provider, as_json=json):
             raise typer.Exit(1)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from server import app, logs
-from server.cli.running import Server, config, leaving_quietly
+from server.cli.running import Server, config, leaving_quietly, traced
 from server.store.leash import leash
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def _serve(settings: Settings, bound: socket.socket, parent: int, *, work: bool)
         if not leash(parent):
             return
         logs.configure(settings.log_level)
-        Server(config(settings, app.create_app(settings, work=work))).run([bound])
+        with traced(settings):
+            Server(config(settings, app.create_app(settings, work=work))).run([bound])
 
 
 def _end(running: list[SpawnProcess], seconds: float) -> None:

@@ -9,7 +9,9 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from rich.markup import escape
 
+from server import tracing
 from server.cli.home import fail
 from server.clock import monotonic
 from server.gateway.front import front
@@ -85,6 +87,16 @@ def bind(settings: Settings) -> socket.socket:
             "Choose another one with --port, or 0 for any that is free."
         ) from None
     return bound
+
+
+@contextmanager
+def traced(settings: Settings) -> Iterator[None]:
+    """Tell the collector of the settings what happens here, if they name one; what waits is sent at the end."""
+    try:
+        with tracing.telling(settings.otlp_endpoint, settings.otlp_share):
+            yield
+    except tracing.TracingError as error:
+        raise fail(escape(str(error))) from None
 
 
 @contextmanager

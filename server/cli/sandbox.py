@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from server.settings import Settings
 
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  where one is reached that listens on all
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # nosec B104  # noqa: S104  where one is reached that listens on all
 
 
 def keep(settings: Settings, folder: Path | None, webhook_url: str, page_url: str = "") -> None:

@@ -26,6 +26,8 @@ from server.store.redis import RedisError, reaching
 from server.store.subscriptions import listening
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from server.store.redis import Redis
     from server.store.redis_clock import RedisClock
     from server.store.subscription import Subscription
@@ -57,6 +59,7 @@ class Live:
         self._clock = clock
         self._feeds: dict[bytes, Feed] = {}  # by channel: what is wanted
         self._asked: dict[bytes, Feed] = {}  # by channel: what the subscription was asked for
+        self._others: dict[bytes, tuple[Callable[[bytes], None], Callable[[], None]]] = {}
         self._wants = asyncio.Event()  # the two may differ
         self._doubted: set[Feed] = set()  # to be compared with the log
         self._doubts = asyncio.Event()
@@ -90,6 +93,13 @@ class Live:
             feed.left = True
             self._want()
 
+    def also(self, channel: bytes, heard: Callable[[bytes], None], confirmed: Callable[[], None]) -> None:
+        """Hear one more channel, that of no show; to be said before `run`. Neither function may wait.
+
+        `confirmed` is called whenever the channel is heard from then on, so also after every cut.
+        """
+        self._others[channel] = heard, confirmed
+
     async def run(self) -> None:
         """Listen for ever, subscribing anew after every failure."""
         async with asyncio.TaskGroup() as tasks:
@@ -115,6 +125,8 @@ class Live:
         async with asyncio.timeout(DEAF_SECONDS) as patience, listening(self._subscriber) as subscription:
             try:
                 await subscription.hear(self._echo)
+                for other in self._others:  # one by one: a cluster has them in different places
+                    await subscription.hear(other)
                 self._subscription, self._asked = subscription, {}
                 self._wants.set()
                 while True:
@@ -130,12 +142,21 @@ class Live:
     def _hear(self, kind: bytes, channel: bytes, data: bytes) -> None:
         feed = self._feeds.get(channel)
         try:
-            if kind == CONFIRMED:
+            if channel in self._others:
+                self._hear_other(kind, channel, data)
+            elif kind == CONFIRMED:
                 self._confirm(channel, feed)
             elif kind == MESSAGE and feed is not None:
                 self._take(feed, data)
         except Exception:  # a message that nobody understands costs itself; an event is found in the log
             log.exception("message.failed", channel=channel)
+
+    def _hear_other(self, kind: bytes, channel: bytes, data: bytes) -> None:
+        heard, confirmed = self._others[channel]
+        if kind == CONFIRMED:
+            confirmed()
+        elif kind == MESSAGE:
+            heard(data)
 
     def _confirm(self, channel: bytes, feed: Feed | None) -> None:
         """From here on a channel is heard: what came before is in the log."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from server import metrics
+from server import metrics, tracing
 from server.auth import Right, require
 from server.clock import monotonic
 from server.errors import Code, Problem, unavailable
@@ -75,7 +75,10 @@ class Dispatch:
             ask = _ask(viewer, command)
         except Exception as error:  # noqa: BLE001  a bug costs this command its answer, not the viewer the connection
             return _error(command, error)
-        self._batches.submit(ask, partial(self._done, viewer, command, ask))
+        done: Callable[[Outcome], None] = partial(self._done, viewer, command, ask)
+        if tracing.spans is not None:
+            done = tracing.command(_name(command), ask, done)
+        self._batches.submit(ask, done)
         return None
 
     def answer_at_once(self, viewer: Viewer, command: AnyCommand) -> Message | None:

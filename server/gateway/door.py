@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import msgspec
 
 from server import metrics
-from server.auth import Identity, Right
+from server.auth import Identity, Right, Role
 from server.clock import monotonic
 from server.errors import Code, Problem, unavailable
+from server.gateway.admission import Queue
 from server.gateway.frames import SHARED_WINDOW, Format
 from server.gateway.viewer import Viewer
 from server.gateway.wire import HAND_OVER
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from server.gateway.drain import Drain
     from server.gateway.hub import Hub
     from server.gateway.timers import Timers
+    from server.limits.limits import Limits
     from server.settings import Settings
     from server.shows.shows import Shows
 
@@ -51,12 +52,15 @@ class Gateway:
         drain: Drain,
         timers: Timers,
         admission: Admission,
+        limits: Limits,
         settings: Settings,
     ) -> None:
         self._tokens = tokens
         self._shows = shows
         self._drain = drain
         self._admission = admission
+        self._limits = limits
+        self._joiners = Queue(settings.joins_per_second or 1)  # those who were sent away
         self._hosts: dict[str, tuple[str, float]] = {}
         self.hub = hub
         self.dispatch = dispatch
@@ -85,13 +89,26 @@ class Gateway:
             raise
         self._hand_over(scope, codec, show, host, address)
 
-    def admit(self, token: str, show: str, host: str) -> Identity:
-        """Return who a token speaks for. Raises `unauthenticated`, `not-allowed`."""
-        identity = self._tokens.verify(token)
+    def admit(self, token: str, show: str, host: str, address: str) -> Identity:
+        """Return who a token speaks for. Raises `unauthenticated`, `not-allowed`, and `rate-limited` unlooked."""
+        identity = self._limits.sign_in(self._tokens.verify, token, address)
+        if show in identity.barred:
+            raise Problem(Code.UNAUTHENTICATED, f"The token was revoked for show {show}.")
         if not identity.covers(show, host):
             raise Problem(Code.NOT_ALLOWED, f"The token is not for show {show}.")
         identity.require(Right.WATCH)
         return identity
+
+    def require_join(self, role: Role, show: str) -> None:
+        """Count one who joins a show. Raises `rate-limited`, for each with another moment to come back at.
+
+        Hosts and moderators are not counted: a show with a crowd before its door needs them most.
+        """
+        wait = self._limits.join(show) if role is Role.VIEWER else 0.0
+        if wait:
+            detail = "Too many viewers join this show at once."
+            wait_ms = self._joiners.place(monotonic(), wait)
+            raise Problem(Code.RATE_LIMITED, detail, retry_after_ms=wait_ms)
 
     def left(self, viewer: Viewer) -> None:
         """Forget a connection that is gone."""
@@ -151,15 +168,11 @@ def require_origin(scope: Scope, allowed: tuple[str, ...]) -> None:
     Programs that are no browsers send no Origin and are let through: their token decides.
     """
     headers = dict(scope["headers"])
-    origin = headers.get(b"origin", b"").decode("latin-1")
-    if b"origin" not in headers or origin in allowed or "*" in allowed:
+    if b"origin" not in headers:
         return
-    try:
-        parts = urlsplit(origin)
-    except ValueError:  # no address at all
-        parts = urlsplit("")
-    own = parts.scheme in {"http", "https"} and parts.netloc.encode("latin-1") == headers.get(b"host")
-    if not own:
+    origin, host = headers[b"origin"], headers.get(b"host", b"")
+    own = origin in (b"http://" + host, b"https://" + host)
+    if not own and origin.decode("latin-1") not in allowed and "*" not in allowed:
         raise Problem(Code.NOT_ALLOWED, "This origin may not connect; name it in LIVEDROP_ALLOWED_ORIGINS.")
 
 

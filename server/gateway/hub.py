@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from server import metrics
-from server.errors import CLOSE_POSITION_LOST, Code, Problem, unavailable
+from server.auth import EVERY_SHOW
+from server.errors import CLOSE_NO_TOKEN, CLOSE_POSITION_LOST, Code, Problem, unavailable
 from server.eventlog.stream import Place
 from server.gateway.delivery import YIELD_EVERY, Delivery
 from server.gateway.frames import CODECS, Shared, message_frame
@@ -27,6 +28,7 @@ from server.store.answers import unpacked
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from server.auth import Revocation
     from server.eventlog.live import Live
     from server.eventlog.recovery import Joins, Look, Own
     from server.eventlog.stream import Entry
@@ -62,6 +64,7 @@ class Hub:
         places: Places,
         holds: Holds,
         hear: Callable[[str, str, int], None],
+        pace: Callable[[str, str], RateLimit] | None = None,
     ) -> None:
         self._settings = settings
         self._joins = joins
@@ -69,6 +72,7 @@ class Hub:
         self._places = places
         self._holds = holds
         self._hear = hear  # is told the revision of a show's drop that was heard
+        self._pace = pace or self._own_pace  # of a show's viewer, shared by all their sockets
         self._rooms: dict[str, Room] = {}
         self._delivery = Delivery(settings.flush_ms / 1000, settings.viewer_buffer_bytes // ROUND_SHARE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,8 +91,7 @@ class Hub:
         room = self._rooms.get(viewer.show) or self._open(viewer.show)
         person = room.people.get(subject)
         if person is None:
-            limit = RateLimit(self._settings.messages_per_second, self._settings.message_burst)
-            person = room.people[subject] = Person(subject, limit)
+            person = room.people[subject] = Person(subject, self._pace(room.show, subject))
         if sum(not socket.closing for socket in person.sockets) >= self._settings.sockets_per_viewer:
             return False
         if room.linger is not None:
@@ -123,11 +126,25 @@ class Hub:
         if not room.people:
             room.linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._close_if_empty, room)
 
+    def shut_out(self, revocation: Revocation) -> None:
+        """Close the sockets of whom a revocation is about."""
+        everywhere = revocation.show == EVERY_SHOW
+        rooms = list(self._rooms.values()) if everywhere else [self._rooms.get(revocation.show)]
+        for room in rooms:
+            person = room.people.get(revocation.subject) if room is not None else None
+            for viewer in person.sockets if person is not None else ():
+                if revocation.bars(viewer.role, viewer.issued_at):
+                    viewer.close(CLOSE_NO_TOKEN, "the token was revoked")
+
     def people(self, show: str) -> list[str]:
         """Return the audience of a show here, once for each connection."""
         room = self._rooms.get(show)
         everybody = room.people.values() if room is not None else ()
         return [person.subject for person in everybody for socket in person.sockets if socket.counts]
+
+    def _own_pace(self, _show: str, _subject: str) -> RateLimit:
+        """Return a limit that no other process shares."""
+        return RateLimit(self._settings.messages_per_second, self._settings.message_burst)
 
     def _open(self, show: str) -> Room:
         most = self._settings.viewer_buffer_bytes // HISTORY_SHARE

@@ -22,6 +22,7 @@ from server.errors import (
     CLOSE_NOT_ALLOWED,
     CLOSE_POSITION_LOST,
     CLOSE_TOKEN_EXPIRED,
+    CLOSE_TOO_MANY_MESSAGES,
     Code,
     Problem,
     unavailable,
@@ -58,6 +59,7 @@ class Viewer(Socket):
         "address",
         "expires_at",
         "host",
+        "issued_at",
         "offset",
         "owed",
         "person",
@@ -88,7 +90,7 @@ class Viewer(Socket):
         self.host = host
         self.address = address
         self.role = Role.SERVICE  # which may neither watch nor buy: hello says more
-        self.expires_at = 0  # Unix ms
+        self.expires_at = self.issued_at = 0  # of its token, Unix ms
         self.offset = -1  # the newest event it has; -1 until it has joined
         self.owed = False  # live numbers were skipped
         self.person: Person | None = None
@@ -197,13 +199,13 @@ class Viewer(Socket):
 
     def _hello(self, hello: Hello) -> None:
         try:
-            identity = self._gateway.admit(hello.token, self.show, self.host)
+            identity = self._gateway.admit(hello.token, self.show, self.host, self.address)
+            self._gateway.require_join(identity.role, self.show)
         except Problem as problem:
-            denied = problem.code is Code.NOT_ALLOWED
-            self.close(CLOSE_NOT_ALLOWED if denied else CLOSE_NO_TOKEN, problem.detail)
+            self._turned_away(problem)
             return
         self.role = identity.role
-        self.expires_at = identity.expires_at
+        self.expires_at, self.issued_at = identity.expires_at, identity.issued_at
         limit = self._gateway.settings.sockets_per_viewer
         if not self._gateway.hub.enter(self, identity.subject, hello.since):
             self.close(
@@ -214,6 +216,15 @@ class Viewer(Socket):
         self._session.go_live(self.person.limit)
         self._waiting = deque()  # what they say before they are welcomed waits for it
         self._watch_expiry()
+
+    def _turned_away(self, problem: Problem) -> None:
+        if problem.code is Code.RATE_LIMITED:
+            self.close(CLOSE_TOO_MANY_MESSAGES, problem.detail, problem.extras["retry_after_ms"])
+        elif problem.code is Code.UNAVAILABLE:  # the token's key is being looked for
+            self.refuse(problem)
+        else:
+            denied = problem.code is Code.NOT_ALLOWED
+            self.close(CLOSE_NOT_ALLOWED if denied else CLOSE_NO_TOKEN, problem.detail)
 
     def _watch_expiry(self) -> None:
         self._timers.deadline(self, max(0.0, (self.expires_at - now_ms()) / 1000))
@@ -299,11 +310,11 @@ class Viewer(Socket):
     def _renewed(self, token: str) -> dict[str, Any]:
         """Take a fresh token of the same subject and role; a bad one changes nothing."""
         try:
-            identity = self._gateway.admit(token, self.show, self.host)
+            identity = self._gateway.admit(token, self.show, self.host, self.address)
         except Problem as problem:
             return error_message(problem)
         if identity.subject != self.subject or identity.role is not self.role:
             return error_message(Problem(Code.NOT_ALLOWED, "The fresh token is somebody else's."))
-        self.expires_at = identity.expires_at
+        self.expires_at, self.issued_at = identity.expires_at, identity.issued_at
         self._watch_expiry()
         return {"type": "ok"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from server import ids
 
@@ -25,6 +25,7 @@ class Ask:
     An `exact` one wants to know what is true now, not what this process has seen within the last moment. One that came
     `apart` from the viewer's sockets has these told of the place that it brings, wherever they are. `done` is called
     once, with the outcome, or never where its asker is `gone` by then; who is gone before the step asks for nothing.
+    `span` is what it belongs to where it is followed.
     """
 
     __slots__ = (
@@ -37,6 +38,7 @@ class Ask:
         "items",
         "show",
         "since",
+        "span",
         "verb",
         "viewer",
     )
@@ -61,6 +63,7 @@ class Ask:
         self.exact = exact
         self.apart = False
         self.since = 0.0
+        self.span: Any = None
         self.done: Done | None = None
         self.gone: Callable[[], bool] | None = None
 

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from server import metrics
+from server import metrics, tracing
 from server.clock import monotonic
 from server.errors import Code, Problem, unavailable
 from server.inventory import batch
 from server.inventory.gate import Gate
 from server.store.answers import unpacked
+from server.store.scripts import FullError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from server.inventory.asks import Ask
     from server.inventory.flush import Flusher
@@ -37,6 +38,7 @@ PATIENCE_SECONDS = 5.0  # in the line; as long as an answer may take
 RETRY_MS = 200  # to come back after, where the line is full
 MOST_LINES = 1000
 TURN = 64  # answers per turn of the loop: other viewers' messages are read in between
+GIVES_BACK = frozenset({"release", "leave"})  # what is done also while nothing new is taken
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +106,7 @@ class Batches:
         """Return what will be an operation's outcome. Who is cancelled before it is sent asks for nothing."""
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         ask.gone = outcome.cancelled
+        ask.span = tracing.here()
         self.submit(ask, outcome.set_result)
         return outcome
 
@@ -172,18 +175,26 @@ class Batches:
         try:
             if self._gated:
                 asks = await self._refused_here(show, line, asks)
-            if asks:
-                await self._carry_out(show, line, asks)
+            try:
+                if asks:
+                    await self._carry_out(show, line, asks)
+            except FullError as full:  # nothing of it was done
+                asks = _giving_back(asks, full)
+                if asks:
+                    await self._carry_out(show, line, asks, self._scripts.give_back)
         except Problem as problem:
             _tell_all(asks, problem)
         except Exception:
             log.exception("batch.failed", show=show, operations=len(asks))
             _tell_all(asks, unavailable("The step failed inside the server; its outcome is unknown."))
 
-    async def _carry_out(self, show: str, line: Line, asks: list[Ask]) -> None:
+    async def _carry_out(
+        self, show: str, line: Line, asks: list[Ask], run: Callable[..., Awaitable[Any]] | None = None
+    ) -> None:
         told = batch.packed(asks, self._terms)
         began = monotonic()
-        answer = unpacked(await self._scripts.run("hold_batch", {"show": show}, batch=told))
+        with tracing.step(show, asks):
+            answer = unpacked(await (run or self._scripts.run)("hold_batch", {"show": show}, batch=told))
         metrics.STEP_OPERATIONS.observe(len(told["ids"]))
         metrics.STEP_SECONDS.observe(monotonic() - began)
         self._flusher.owe(show, answer["owed"])
@@ -249,6 +260,12 @@ def full(waiting: int) -> Problem:
     """Return the problem for who finds the line full: nothing was sent."""
     detail = f"{waiting} operations are waiting in this show already; nothing was sent."
     return Problem(Code.RATE_LIMITED, detail, retry_after_ms=RETRY_MS)
+
+
+def _giving_back(asks: list[Ask], refusal: Problem) -> list[Ask]:
+    """Refuse those that want something, and return the others."""
+    _tell_all((ask for ask in asks if ask.verb not in GIVES_BACK), refusal)
+    return [ask for ask in asks if ask.verb in GIVES_BACK]
 
 
 def _tell_all(asks: Iterable[Ask], problem: Problem) -> None:

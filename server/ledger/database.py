@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import literal, select
 
+from server import tracing
 from server.errors import unavailable
 from server.ledger.engines import address, open_engine
 from server.ledger.writer import Writer, translated
@@ -51,7 +52,8 @@ class Ledger:
 
         Atomic, and in order with this process's other writes. Errors as in `Writer.write`.
         """
-        return await self._writer.write(work)
+        with tracing.part("ledger", "write"):
+            return await self._writer.write(work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a connection that cannot change anything, and return its result.

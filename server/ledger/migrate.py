@@ -1,7 +1,8 @@
 """Bring a database to the newest tables, once, however many processes ask at the same time.
 
 Alembic without an ini file: the migrations lie inside this package, so an installed server has them. All
-steps run in one transaction under a lock; a failed migration leaves the database as it was.
+steps run in one transaction under a lock; a failed migration leaves the database as it was. Alembic is imported where
+something is missing: most processes find nothing to do, and it would take a fifth of their start.
 To add one: change `tables.py`, run `python -m server.ledger.migrate "what it does"`, read what was written.
 """
 
@@ -16,21 +17,19 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import column, inspect, select, table, text
 
 from server.ledger.engines import address, is_sqlite, open_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from alembic.config import Config
     from sqlalchemy import URL, Connection, Engine
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT_MS = 120_000  # for another process that is migrating
+VERSIONS = table("alembic_version", column("version_num"))  # where Alembic keeps the newest migration, alone
 ADVISORY_LOCK = 0x6C64_6D69_6772  # "ldmigr": the number that PostgreSQL knows this lock by
 
 # Alembic's context is one per process.
@@ -47,17 +46,20 @@ def migrate(url_or_path: str | Path, *, copy: Path | None = None) -> list[str]:
     url = address(url_or_path)
     with _one_at_a_time, _engine(url) as engine, _alone(url), engine.begin() as connection:
         _lock(connection)
-        before, script = _revision(connection), _script()
-        if copy is not None and before not in {None, script.get_current_head()}:
+        before, known = _revision(connection), _known()
+        if before == known[-1]:
+            return []
+        if copy is not None and before is not None:
             _copy(Path(str(url.database)), copy)
+        from alembic import command  # noqa: PLC0415  see above
+
         command.upgrade(_config(connection), "head")
-        steps = script.iterate_revisions(_revision(connection) or "base", before or "base")
-        return [step.revision for step in steps if step.revision != before][::-1]
+        return [revision for revision in known if before is None or revision > before]
 
 
 def is_current(url_or_path: str | Path) -> bool:
     """Whether the database has the newest tables. Changes nothing; a missing SQLite file is not current."""
-    return _stored(url_or_path) == _script().get_current_head()
+    return _stored(url_or_path) == _known()[-1]
 
 
 def is_empty(url_or_path: str | Path) -> bool:
@@ -67,11 +69,14 @@ def is_empty(url_or_path: str | Path) -> bool:
 
 def is_newer(url_or_path: str | Path) -> bool:
     """Whether a migration was applied there that this version does not know. Changes nothing."""
-    return _stored(url_or_path) not in {None, *(step.revision for step in _script().walk_revisions())}
+    return _stored(url_or_path) not in {None, *_known()}
 
 
 def revise(message: str, folder: Path = MIGRATIONS) -> Path:
     """Write the migration from the newest one to `tables.py` into `folder`/versions and return its path."""
+    from alembic import command  # noqa: PLC0415  see above
+    from alembic.script import ScriptDirectory  # noqa: PLC0415  likewise
+
     with tempfile.TemporaryDirectory() as scratch, _one_at_a_time, _engine(address(scratch)) as engine:
         with engine.begin() as connection:
             command.upgrade(_config(connection, folder), "head")
@@ -85,6 +90,8 @@ def revise(message: str, folder: Path = MIGRATIONS) -> Path:
 
 
 def _config(connection: Connection, folder: Path = MIGRATIONS) -> Config:
+    from alembic.config import Config  # noqa: PLC0415  see above
+
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -126,8 +133,9 @@ def _copy(file: Path, copy: Path) -> None:
         source.backup(target)
 
 
-def _script() -> ScriptDirectory:
-    return ScriptDirectory(str(MIGRATIONS))
+def _known() -> list[str]:
+    """Return the migrations of this version, oldest first: a file's name opens with its own."""
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def _stored(url_or_path: str | Path) -> str | None:
@@ -144,7 +152,10 @@ def _stored(url_or_path: str | Path) -> str | None:
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table(VERSIONS.name):
+        return None
+    revision: str | None = connection.execute(select(VERSIONS.c.version_num)).scalar_one_or_none()
+    return revision
 
 
 if __name__ == "__main__":

@@ -222,6 +222,24 @@ outbox = Table(
     UniqueConstraint("id"),
 )
 
+# What hosts, moderators and services did, or tried: no bodies, and nothing of buyers.
+actions = Table(
+    "actions",
+    metadata,
+    Column("number", Counter, primary_key=True, autoincrement=True),  # the order in which it was written
+    Column("id", Text, nullable=False),  # by which a repeated write is known
+    Column("at", BigInteger, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("show", Text),
+    Column("verb", Text, nullable=False),  # the operation's name
+    Column("object", Text),  # a drop, an order, a webhook …
+    Column("outcome", Text, nullable=False),  # ok, or an error's code
+    Column("request", Text),  # the X-Request-ID that it came with
+    UniqueConstraint("id"),
+    Index(None, "show", "number"),
+)
+
 webhook_endpoints = Table(
     "webhook_endpoints",
     metadata,

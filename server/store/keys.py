@@ -18,6 +18,7 @@ class Lifetime(StrEnum):
     SHOW = "24 h after the show's last hold and order are settled"
     PERMANENT = "never"
     LEASE = "by its own TTL"
+    TOKEN = "when the last token that it may be about has ended"  # noqa: S105  no password
     NONE = "stores nothing"
 
 
@@ -236,6 +237,27 @@ KEYS: dict[str, Key] = {
         "shows",
         Lifetime.LEASE,
         "show that is recorded -> [end of its recorder's lease, ms; the secret that viewers are hidden by]",
+    ),
+    "limits": Key(
+        "ld:{{{part}}}:limits",
+        "zset",
+        "limits",
+        Lifetime.LEASE,
+        "what is limited, hashed, by when its burst is whole again, µs; a show's own, or a share of the rest",
+    ),
+    "revoked": Key(
+        "ld:{{revoked}}:tokens",
+        "zset",
+        "shows",
+        Lifetime.TOKEN,
+        "'<reach> <show> <subject>' whose tokens count no longer, by the moment up to which they were issued, ms",
+    ),
+    "revocations": Key(
+        "ld:{{revoked}}:live",
+        "channel",
+        "shows",
+        Lifetime.NONE,
+        "what is revoked, as it happens: [moment, members]",
     ),
     "idempotency": Key(
         "ld:idem:{request}",

@@ -14,6 +14,9 @@ A script file opens with its purpose, what it returns and which events it writes
 Those very lines are read, so the header cannot drift and nobody counts positions. `includes/<name>.lua` holds
 one `local function <name>` and may include others. A comment of a KEYS slot opens with the key's type.
 
+A script that gives back, or ends what was begun, has `#!lua flags=allow-oom` above that: it runs also where the store's
+memory is full. One that may do either has `#!lua`: it is refused as a whole, and can be run as one that gives back.
+
 Scripts that share their first keys name the file that binds them, `--- @keys "desk_keys"`: it binds KEYS alone, from
 the first on, and ends with a table of them under its own name. What a script binds beside them goes on from there.
 """
@@ -22,7 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +34,8 @@ from server.store import keys as dictionary
 SCRIPT_LINES = 120
 INCLUDE_LINES = 40
 SECTIONS = ("purpose", "returns", "events")
+STRICT = "#!lua"  # the first line of a script that a full memory stops before it begins, and not at its first write
+FREEING = "#!lua flags=allow-oom"  # of one that a full memory does not stop
 
 _SECTION = re.compile(r"--\s*(?P<name>[a-z]+):\s*(?P<text>.*)")
 _SLOT = re.compile(
@@ -74,6 +79,13 @@ class Script:
     arg_names: frozenset[str]
     purpose: str
 
+    def freeing(self) -> Script:
+        """Return the script as one that a full memory does not stop."""
+        if self.source.startswith(FREEING):
+            return self
+        source = f"{FREEING}\n" + self.source.removeprefix(f"{STRICT}\n")
+        return replace(self, source=source, sha=_sha(source))
+
 
 def lua_folder() -> Path:
     """Return the folder of the project's scripts: in the installed package, else at the checkout's root."""
@@ -109,12 +121,16 @@ def _script(path: Path) -> Script:
     return Script(
         name=path.stem,
         source=source,
-        sha=hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(),
+        sha=_sha(source),
         keys=tuple(_dictionary_name(path, slot) for slot in key_slots),
         args=tuple(arg_slots),
         arg_names=frozenset(slot.name for slot in arg_slots),
         purpose=sections["purpose"],
     )
+
+
+def _sha(source: str) -> str:
+    return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
 def _read(path: Path, limit: int) -> list[str]:
@@ -128,7 +144,10 @@ def _sections(path: Path, lines: list[str]) -> dict[str, str]:
     """Return the opening comment block by section; a line that names no section continues the one above."""
     found: dict[str, str] = {}
     current = ""
-    for line in lines:
+    flagged = bool(lines) and lines[0].startswith("#!")
+    if flagged and lines[0] not in {STRICT, FREEING}:
+        raise ScriptError(f"{path.name} may open with '{STRICT}' or '{FREEING}', and not with '{lines[0]}'")
+    for line in lines[flagged:]:
         if not line.startswith("--") or line.startswith("---"):
             break
         match = _SECTION.fullmatch(line)

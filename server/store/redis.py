@@ -22,10 +22,11 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from server.errors import Problem, unavailable
 from server.store.cluster import Cluster
+from server.store.sentinel import Finder, Guided, named, parted
 from server.store.slots import seeds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 # What the other rooms may know of redis-py: its types; they import them from here.
@@ -36,6 +37,7 @@ __all__ = [
     "UnsupportedServerError",
     "connect",
     "connect_subscriber",
+    "described",
     "meaning",
     "reaching",
     "require_supported",
@@ -46,6 +48,7 @@ POOL_CONNECTIONS = 64  # per client, on a cluster per node; whoever comes when a
 POOL_WAIT_SECONDS = 2.0  # and after this long gets `unavailable`
 ANSWER_SECONDS = 5.0  # a command without an answer for so long has an unknown outcome
 CONNECT_SECONDS = 3.0
+SENTINEL_SECONDS = 1.0  # for a sentinel, both to connect and to answer: there are others
 
 REDIS_MINIMUM = (7, 0)
 VALKEY_MINIMUM = (7, 2)
@@ -77,7 +80,8 @@ class UnsupportedServerError(Exception):
 def connect(url: str) -> Redis:
     """Return the client for reads and mutations at a redis://, rediss:// or unix:// URL.
 
-    With the option `cluster=true` the URL names one or more nodes of a cluster (`redis://one:6379,two:6379?…`).
+    With the option `cluster=true` the URL names one or more nodes of a cluster (`redis://one:6379,two:6379?…`), and a
+    redis+sentinel:// URL the sentinels of a primary (`redis+sentinel://one:26379,two:26379/NAME`).
     It connects on first use. Answers are bytes; no command is ever carried out twice. Close it with `aclose()`.
     Raises ValueError on a bad URL.
     """
@@ -95,6 +99,19 @@ def connect_subscriber(url: str) -> Redis:
 
 
 def _client(url: str, **settings: Any) -> Redis:
+    guarded = named(url)
+    if guarded is not None:
+        ours, theirs = parted(_options(guarded.url))
+        hasty = {
+            "socket_timeout": SENTINEL_SECONDS,
+            "socket_connect_timeout": SENTINEL_SECONDS,
+            "protocol": 2,
+        }
+        sentinels = [
+            _plain({**theirs, "host": host, "port": port}, hasty) for host, port in guarded.sentinels
+        ]
+        finder = Finder(guarded.name, sentinels)
+        return Guided(finder, _pool(ours, {**settings, "finder": finder}))
     nodes = seeds(url)
     if nodes is None:
         return _plain(_options(url), settings)
@@ -121,6 +138,10 @@ def _address(options: dict[str, Any]) -> tuple[str, int]:
 
 
 def _plain(options: dict[str, Any], settings: dict[str, Any]) -> Redis:
+    return Redis.from_pool(_pool(options, settings))
+
+
+def _pool(options: dict[str, Any], settings: dict[str, Any]) -> BlockingConnectionPool:
     defaults = {
         "max_connections": POOL_CONNECTIONS,
         "timeout": POOL_WAIT_SECONDS,
@@ -133,7 +154,7 @@ def _plain(options: dict[str, Any], settings: dict[str, Any]) -> Redis:
         # Otherwise the pool would no longer look whether an idle connection is still alive.
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
-    return Redis.from_pool(BlockingConnectionPool(**{**defaults, **options, **fixed}))
+    return BlockingConnectionPool(**{**defaults, **options, **fixed})
 
 
 def meaning(error: Exception, what: str) -> Problem | None:
@@ -200,14 +221,26 @@ async def require_supported(client: Redis) -> None:
     """
     clustered = isinstance(client, Cluster)
     with reaching("asking the store for its version"):
-        answers = [await _described(node) for node in await _nodes(client)]
-        told = [answer for answer in answers if not isinstance(answer, Exception)]
-        if not told:
-            raise next(answer for answer in answers if isinstance(answer, Exception))
+        told = await _told(client, "server", "memory", "cluster")
     for each in told:
         refusal = unfit(each, clustered=clustered)
         if refusal:
             raise UnsupportedServerError(refusal)
+
+
+async def described(client: Redis) -> list[dict[str, Any]]:
+    """Return what every server that can be asked tells of its memory and its disk. Raises `unavailable`: none can."""
+    with reaching("asking the store for its state"):
+        return await _told(client, "memory", "persistence")
+
+
+async def _told(client: Redis, *sections: str) -> list[dict[str, Any]]:
+    """Return the INFO of all nodes that can be asked; where none can, raise why."""
+    answers = await asyncio.gather(*(_described(node, sections) for node in await _nodes(client)))
+    told = [answer for answer in answers if not isinstance(answer, Exception)]
+    if not told:
+        raise next(answer for answer in answers if isinstance(answer, Exception))
+    return told
 
 
 async def _nodes(client: Redis) -> list[Redis]:
@@ -219,11 +252,11 @@ async def _nodes(client: Redis) -> list[Redis]:
         ) from error
 
 
-async def _described(node: Redis) -> dict[str, Any] | Exception:
+async def _described(node: Redis, sections: Sequence[str]) -> dict[str, Any] | Exception:
     """Return a node's INFO, or why it cannot be asked."""
     told: dict[str, Any] = {}
     try:
-        for section in ("server", "memory", "cluster"):
+        for section in sections:
             told |= await node.info(section)
     except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
         return error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from server import ids, metrics
+from server import ids, metrics, tracing
 from server.clock import monotonic
 from server.errors import Problem
 from server.webhooks import deliveries, endpoints, signing
@@ -120,7 +120,8 @@ class Deliveries:
     async def _guarded(self, claim: Claim, parcel: Parcel) -> None:
         """Deliver; where that cannot be written down the lease ends, and the message is sent again."""
         try:
-            await self._deliver(claim, parcel)
+            with tracing.order(f"webhook {parcel.type}", parcel.subject):
+                await self._deliver(claim, parcel)
         except Problem as problem:
             log.warning("webhooks.not_recorded", endpoint=parcel.endpoint, reason=problem.detail)
         except Exception:
@@ -132,6 +133,7 @@ class Deliveries:
             parcel.endpoint, claim.url, claim.secrets, parcel.id, content, self._clock.now_ms()
         )
         self._remember(parcel.endpoint, result)
+        tracing.note(outcome=result.outcome.value, tries=parcel.tries + 1)
         now = self._clock.now_ms()
         if result.outcome is Outcome.GONE:
             log.warning("webhooks.disabled", endpoint=parcel.endpoint, message=parcel.id)

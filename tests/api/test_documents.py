@@ -156,6 +156,8 @@ async def test_real_answers_of_every_operation_are_as_described(
     await tour.call("GET /v1/catalog/products", host)
     await tour.call("GET /v1/catalog/products/{sku}", host, sku="MUG")
     await tour.call("POST /v1/tokens", host, json={"sub": "guest", "role": "viewer", "shows": [stage.show]})
+    for shows in ([stage.show], ["sh_none"]):
+        await tour.call("POST /v1/tokens/revoke", host, json={"sub": ids.secret(8), "shows": shows})
     for name in ("payments/methods", "rates"):
         await tour.call(f"GET /v1/{name}", viewer)
     await told_by_providers(tour, viewer)
@@ -211,6 +213,7 @@ async def test_real_answers_of_every_operation_are_as_described(
         "/{show}/orders",
         "/{show}/metrics",
         "/{show}/metrics/series",
+        "/{show}/actions",
     ):
         await tour.call(f"GET /v1/shows{name}", host, **(of_show if name else {}))
     await tour.call("GET /v1/shows/{show}/drops/{drop}", host, **of_drop)

@@ -56,6 +56,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "order_fulfil": [{"carrier": "Post", "tracking_number": "1"}],
     "order_refund": [{"lines": [{"quantity": 1, "reservation": "{sold}"}]}],
     "token_mint": [{"sub": "ann", "role": "viewer", "shows": ["{show}"]}],
+    "token_revoke": [{"sub": "ann", "shows": ["{show}"]}],
     "webhook_create": [{"url": "http://127.0.0.1:9000/", "events": ["order.paid"]}],
     "webhook_replay": [{"since_at": 0}],
 }

@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from server.api import pages
 from server.api.headers import SecureHeaders, host_policy, viewer_policy
 from server.settings import Settings, SettingsError
+from tests.server import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -179,7 +180,8 @@ def test_videos_come_from_where_the_setting_says() -> None:
         {
             "LIVEDROP_VIDEO_ORIGINS": "https://v.example,https://*.cdn.example:*",
             "LIVEDROP_ENV": "production",
-            "LIVEDROP_SECRET": "s" * 32,
+            "LIVEDROP_SECRET": SECRET,
+            "REDIS_URL": "redis://:pw@127.0.0.1",
         }
     )
     directives = dict(part.partition(" ")[::2] for part in viewer_policy(narrow, framed=False).split("; "))

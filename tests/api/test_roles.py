@@ -2,76 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
 
+import httpx
 import pytest
 
-from server.api.operations import OPERATIONS
-from server.auth import Role
+from server.api.operations import OPERATIONS as DOORS
+from server.auth import RIGHTS, Role
+from server.protocol.commands import AnyCommand
+from tests.api import roles
+from tests.api.roles import COMMANDS, OPERATIONS, PAST, STRANGER, Case, Line
 from tests.problems import assert_problem
+from tests.server import free_port
+from tests.stage import Stage
+from tests.wire import NO_TLS, wire
 
 if TYPE_CHECKING:
-    from tests.stage import Stage
+    from tests.server import ServerProcess
 
-EVERYBODY = {Role.HOST, Role.MODERATOR, Role.VIEWER, Role.SERVICE}
-HOST, VIEWER = {Role.HOST}, {Role.VIEWER}
-
-# operation → who gets past the door; what they then find is the other tests' matter
-ALLOWED: dict[str, set[Role]] = {
-    "POST /v1/catalog/import": {Role.HOST, Role.SERVICE},
-    "GET /v1/catalog/products": EVERYBODY,
-    "GET /v1/catalog/products/{sku}": EVERYBODY,
-    "POST /v1/shows": HOST,
-    "GET /v1/shows": EVERYBODY,
-    "GET /v1/shows/{show}": EVERYBODY,
-    "POST /v1/shows/{show}/start": HOST,
-    "POST /v1/shows/{show}/pause": HOST,
-    "POST /v1/shows/{show}/resume": HOST,
-    "POST /v1/shows/{show}/end": HOST,
-    "PUT /v1/shows/{show}/pinned": HOST,
-    "PUT /v1/shows/{show}/run": HOST,
-    "PUT /v1/shows/{show}/video": HOST,
-    "GET /v1/shows/{show}/metrics": HOST,
-    "GET /v1/shows/{show}/metrics/series": HOST,
-    "GET /v1/shows/{show}/orders": HOST,
-    "POST /v1/shows/{show}/drops": HOST,
-    "GET /v1/shows/{show}/drops": EVERYBODY,
-    "GET /v1/shows/{show}/drops/{drop}": EVERYBODY,
-    "POST /v1/shows/{show}/drops/{drop}/open": HOST,
-    "POST /v1/shows/{show}/drops/{drop}/cancel": HOST,
-    "POST /v1/shows/{show}/drops/{drop}/pause": HOST,
-    "POST /v1/shows/{show}/drops/{drop}/resume": HOST,
-    "POST /v1/shows/{show}/drops/{drop}/close": HOST,
-    "POST /v1/shows/{show}/drops/{drop}/restock": HOST,
-    "POST /v1/shows/{show}/drops/{drop}/wave": HOST,
-    "GET /v1/shows/{show}/drops/{drop}/draw": EVERYBODY,
-    "POST /v1/shows/{show}/drops/{drop}/waitlist": VIEWER,
-    "GET /v1/shows/{show}/drops/{drop}/waitlist": VIEWER,
-    "DELETE /v1/shows/{show}/drops/{drop}/waitlist": VIEWER,
-    "POST /v1/shows/{show}/drops/{drop}/reservations": VIEWER,
-    "POST /v1/shows/{show}/reservations": VIEWER,
-    "GET /v1/reservations/{reservation}": EVERYBODY,
-    "DELETE /v1/reservations/{reservation}": VIEWER,
-    "GET /v1/reservations/{reservation}/receipt": EVERYBODY,
-    "POST /v1/receipts/verify": EVERYBODY,
-    "POST /v1/checkout": VIEWER,
-    "GET /v1/orders/{order}": EVERYBODY,
-    "POST /v1/orders/{order}/cancel": HOST,
-    "POST /v1/orders/{order}/refund": HOST,
-    "POST /v1/orders/{order}/fulfil": HOST,
-    "GET /v1/payments/methods": EVERYBODY,
-    "POST /v1/tokens": {Role.HOST, Role.SERVICE},
-    "POST /v1/webhooks": {Role.HOST, Role.SERVICE},
-    "GET /v1/webhooks": {Role.HOST, Role.SERVICE},
-    "GET /v1/webhooks/{webhook}": {Role.HOST, Role.SERVICE},
-    "DELETE /v1/webhooks/{webhook}": {Role.HOST, Role.SERVICE},
-    "POST /v1/webhooks/{webhook}/test": {Role.HOST, Role.SERVICE},
-    "POST /v1/webhooks/{webhook}/replay": {Role.HOST, Role.SERVICE},
-    "POST /v1/webhooks/{webhook}/rotate": {Role.HOST, Role.SERVICE},
-    "POST /v1/webhooks/{webhook}/enable": {Role.HOST, Role.SERVICE},
+# minter → the roles that it may give away
+MINTABLE = {
+    Role.HOST: {Role.VIEWER, Role.MODERATOR},
+    Role.SERVICE: {Role.VIEWER, Role.MODERATOR, Role.HOST},
 }
-GIVEN = {
+NONE = {
     "show": "sh_none",
     "drop": "dr_none",
     "reservation": "rs_none",
@@ -79,54 +36,174 @@ GIVEN = {
     "sku": "NONE",
     "webhook": "we_none",
 }
-OF_A_SHOW = [name for name in ALLOWED if "{show}" in name]
-# minter → the roles that it may give away
-MINTABLE = {
-    Role.HOST: {Role.VIEWER, Role.MODERATOR},
-    Role.SERVICE: {Role.VIEWER, Role.MODERATOR, Role.HOST},
-}
+ELSEWHERE = "sh_another"
+
+
+@dataclass(frozen=True, slots=True)
+class Things:
+    """What there is in a show: the ids of a path, and who each thing belongs to."""
+
+    path: dict[str, str]
+    owners: dict[Role, str]
+
+    def bodies(self) -> dict[str, dict[str, Any]]:
+        """Return what operations are sent by the end of their path, so that they come as far as to look whose it is."""
+        item, paid = {"drop": self.path["drop"], "quantity": 1}, {"method": "card", "token": "tok_ok"}
+        somebody = {"sub": "guest", "role": "viewer", "shows": [self.path["show"]]}
+        return {
+            "drops": {"sku": "MUG", "quantity": 1},
+            "pinned": {"skus": []},
+            "run": {"drops": []},
+            "video": {"url": None},
+            "reservations": {"quantity": 1, "items": [item]},
+            "restock": {"quantity": 1},
+            "checkout": {"reservations": [self.path["reservation"]], "payment": paid},
+            "tokens": somebody,
+            "revoke": {"sub": "nobody-here", "shows": [self.path["show"]]},
+            "replay": {"since_at": 0},
+            "webhooks": {"url": "http://127.0.0.1:1/", "events": ["order.fulfilled"]},
+        }
+
+
+@pytest.fixture(scope="module")
+def things(server: ServerProcess, show: str) -> Things:
+    """Give a show with one of everything: a viewer's reservation and order, and a host's webhook."""
+    return asyncio.run(_made(server, show))
+
+
+async def _made(server: ServerProcess, show: str) -> Things:
+    async with httpx.AsyncClient(base_url=server.url, timeout=30, verify=NO_TLS) as http:
+        stage = Stage(server, http)
+        stage.show = show
+        drop = await stage.drop(limit_per_viewer=5)
+        buyer = server.token(Role.VIEWER, "buyer", show)
+        held = [(await stage.reserve(buyer, drop)).json()["id"] for _ in range(2)]
+        paid = await stage.pay(buyer, held.pop())
+        hook = {"url": f"http://127.0.0.1:{free_port()}/", "events": ["order.fulfilled"]}
+        made = await stage.call("POST", "/v1/webhooks", server.token(Role.HOST, "maker", show), json=hook)
+        order = paid.json()["order"]["id"]
+    named = {"show": show, "drop": drop, "reservation": held[0], "order": order, "webhook": made.json()["id"]}
+    owners = {Role.HOST: "maker", Role.MODERATOR: "buyer", Role.VIEWER: "buyer", Role.SERVICE: "maker"}
+    return Things({**named, "sku": "MUG"}, owners)
 
 
 def test_the_table_names_every_operation() -> None:
-    """A new operation must say here who may call it, unless it asks for no token."""
-    served = {f"{each.method} {re.sub(':path}', '}', each.path)}" for each in OPERATIONS if each.right}
-    assert served == ALLOWED.keys()
+    """A new operation must say there who may call it and whose things it is about, unless it asks for no token."""
+    served = {f"{each.method} {re.sub(':path}', '}', each.path)}" for each in DOORS if each.right}
+    assert served == OPERATIONS.keys()
 
 
-@pytest.mark.parametrize("operation", ALLOWED)
-async def test_every_role_on_every_operation(stage: Stage, operation: str) -> None:
-    """Those in the table get past the door, all others get 403 with their role, and nobody enters without a token."""
-    method, _, path = operation.partition(" ")
-    path = path.format(**GIVEN)
+def test_the_table_names_every_command() -> None:
+    """So must a new command of the live socket."""
+    assert {each.__struct_config__.tag for each in get_args(AnyCommand)} == COMMANDS.keys()
+
+
+def test_the_roles_of_the_table_are_those_of_the_code() -> None:
+    """The rights of `server/auth.py` and the right that an operation asks for come to the very same roles."""
+    for each in DOORS:
+        if each.right is not None:
+            line = OPERATIONS[f"{each.method} {re.sub(':path}', '}', each.path)}"]
+            assert {role for role in Role if each.right in RIGHTS[role]} == line.roles, each.name
+
+
+def test_the_page_is_current() -> None:
+    """docs/roles.md says what the table says; if not: python -m tests.api.roles."""
+    assert roles.PAGE.read_text(encoding="utf-8") == roles.written()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_every_role_on_every_operation(stage: Stage, things: Things, operation: str) -> None:
+    """Each role, with a token of the owner, of somebody else, for another show, expired, or without one.
+
+    Whoever is let past with their own token is tried on what is not there, so that nothing here changes anything.
+    """
+    line = OPERATIONS[operation]
     for role in Role:
-        answer = await stage.call(method, path, stage.server.token(role, "somebody"), key=f"{role}")
-        if role in ALLOWED[operation]:
-            assert answer.status_code in {200, 201, 404, 409, 422}, answer.text
-        else:
-            assert_problem(answer, 403, "not-allowed", f"A {role} may not")
-    expired = stage.server.token(Role.HOST, "somebody", ttl=-1)
-    assert_problem(await stage.call(method, path, expired, key="k"), 401, "unauthenticated", "expired")
-    assert_problem(await stage.http.request(method, path), 401, "unauthenticated", "Bearer")
-
-
-@pytest.mark.parametrize("operation", OF_A_SHOW)
-async def test_nobody_reaches_into_another_show(stage: Stage, operation: str) -> None:
-    """A token for another show is 403 on every operation of a show, for every role that could."""
+        for case in Case:
+            answer = await _tried(stage, things, operation, role, case)
+            _assert_as_expected(answer, line, role, case)
     method, _, path = operation.partition(" ")
-    path = path.format(**{**GIVEN, "show": stage.show})
-    bodies: dict[str, Any] = {
-        "drops": {"sku": "MUG", "quantity": 1},
-        "pinned": {"skus": []},
-        "run": {"drops": []},
-        "video": {"url": None},
-        "reservations": {"quantity": 1, "items": [{"drop": "dr_none", "quantity": 1}]},
-        "restock": {"quantity": 1},
+    expired = stage.server.token(Role.HOST, "somebody", ttl=-1)
+    answer = await stage.call(method, path.format(**NONE), expired, key="k")
+    assert_problem(answer, 401, "unauthenticated", "expired")
+
+
+async def _tried(stage: Stage, things: Things, operation: str, role: Role, case: Case) -> httpx.Response:
+    method, _, path = operation.partition(" ")
+    harmless = OPERATIONS[operation].expected(role, case) == PAST
+    body = None if method == "GET" or harmless else things.bodies().get(path.rpartition("/")[2])
+    path = path.format(**(NONE if harmless else things.path))
+    extra: dict[str, Any] = {} if body is None else {"json": body}
+    if case is Case.NOTHING:
+        return await stage.http.request(method, path, **extra)
+    owner = things.owners[role]
+    subject = f"not-{owner}" if case is Case.FOREIGN_OWNER else owner
+    shows = [ELSEWHERE] if case is Case.FOREIGN_SHOW else [stage.show] if case is Case.FOREIGN_OWNER else []
+    return await stage.call(
+        method, path, stage.server.token(role, subject, *shows), key=f"{role} {case}", **extra
+    )
+
+
+def _assert_as_expected(answer: httpx.Response, line: Line, role: Role, case: Case) -> None:
+    expected = line.expected(role, case)
+    told = f"{answer.request.method} {answer.request.url.path}, {role}, {case}: {answer.text}"
+    if expected == PAST:
+        assert answer.status_code in {200, 201, 404, 409, 422}, told
+    elif expected == STRANGER:
+        assert_problem(answer, 401, "unauthenticated", "Bearer")
+    else:
+        assert answer.status_code == expected, told
+        if role not in line.roles:
+            assert f"A {role} may not" in answer.json()["detail"], told
+
+
+async def test_every_role_on_every_command(stage: Stage, things: Things) -> None:
+    """On the live socket the roles of the table are answered, the others hear `not-allowed`, or are not let in."""
+    drop, item = things.path["drop"], {"drop": things.path["drop"], "quantity": 1}
+    said: dict[str, dict[str, Any]] = {
+        "ping": {},
+        "react": {"kind": "heart"},
+        "reserve": {"drop": drop, "quantity": 100},
+        "bundle": {"items": [{**item, "quantity": 100}]},
+        "release": {"reservation": "rs_none"},
+        "waitlist.join": item,
+        "waitlist.leave": {"drop": drop},
+        "chat": {"text": "hi"},
+        "question": {"text": "why?"},
     }
-    body = bodies.get(path.rpartition("/")[2]) if method != "GET" else None
-    for role in sorted(ALLOWED[operation]):
-        token = stage.server.token(role, "stranger", "sh_another")
-        answer = await stage.call(method, path, token, key="k", json=body)
-        assert_problem(answer, 403, "not-allowed", f"The token is not for show {stage.show}.")
+    for role in sorted(COMMANDS["hello"]):
+        token = stage.server.token(role, f"talker-{role}", stage.show)
+        async with wire(stage, token) as talker:
+            await talker.send({"type": "token", "token": token})
+            assert (await talker.answer())["type"] == "ok"
+            for name, fields in said.items():
+                await talker.send({"type": name, "id": f"{name} {role}", **fields})
+                if name == "react":
+                    continue  # nothing answers it
+                answer: dict[str, Any] = {}
+                while answer.get("id") != f"{name} {role}":  # a viewer is told more, and not in answer
+                    answer = await talker.answer()
+                refused = "not-found" if not COMMANDS[name] else "not-allowed"
+                heard = answer.get("code")
+                assert (heard == refused) is (role not in COMMANDS[name]), (name, answer)
+    for role in Role:
+        for shows, subject in (([ELSEWHERE], "talker"), ([stage.show], "talker")):
+            if shows == [ELSEWHERE] or role not in COMMANDS["hello"]:
+                async with wire(stage) as stranger:
+                    token = stage.server.token(role, subject, *shows)
+                    await stranger.send({"type": "hello", "token": token})
+                    assert (await stranger.closed())[0] == 3507
+
+
+async def test_nobody_speaks_before_hello_or_for_somebody_else(stage: Stage, things: Things) -> None:
+    """Without a token every command closes with 3500; what is another viewer's cannot be given back."""
+    for name in sorted(COMMANDS.keys() - {"hello"}):
+        async with wire(stage) as stranger:
+            await stranger.send({"type": name, "id": "1", "drop": things.path["drop"], "quantity": 1})
+            assert (await stranger.closed())[0] in {3500, 3501}, name
+    async with wire(stage, stage.viewer("not-buyer")) as thief:
+        await thief.send({"type": "release", "id": "1", "reservation": things.path["reservation"]})
+        assert (await thief.answer())["code"] in {"not-found", "not-allowed"}
 
 
 async def test_a_host_owns_what_they_made(stage: Stage) -> None:

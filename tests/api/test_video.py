@@ -10,12 +10,13 @@ from server.api.video import require_playable
 from server.auth import Role
 from server.errors import Problem
 from server.settings import Settings
+from tests.server import SECRET
 
 if TYPE_CHECKING:
     from tests.stage import Stage
 
 VIDEO = "https://video.example/live/a.m3u8?key=1"
-PRODUCTION = {"LIVEDROP_ENV": "production", "LIVEDROP_SECRET": "s" * 32}
+PRODUCTION = {"LIVEDROP_ENV": "production", "LIVEDROP_SECRET": SECRET, "REDIS_URL": "redis://:pw@127.0.0.1"}
 
 
 def playable(url: str, settings: Settings) -> bool:

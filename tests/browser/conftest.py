@@ -45,6 +45,7 @@ async def stage(server: ServerProcess, books: set[str]) -> AsyncIterator[Stage]:
         await one.open()
         books.add(one.show)
         yield one
+        await one.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,4 +1,4 @@
-"""A short run of the chaos: the books hold all the time. `make soak` is the long one."""
+"""A short run of the chaos: the books hold all the time. `make stories` is the long one."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from server.ledger.migrate import MIGRATIONS
 from tests.ledger.older import BUYER, FIRST, LATER, first_tables, has, later_tables
 from tests.server import ServerProcess, free_port
 
@@ -53,7 +54,8 @@ def test_serving_waits_for_whoever_runs_it(tmp_path: Path) -> None:
         assert refused.returncode == 1
         assert "run: livedrop migrate" in refused.stderr
     assert has(file) == (FIRST, [BUYER])
-    assert one.command("migrate").stdout.startswith("Applied 1")
+    missing = [path.name for path in (MIGRATIONS / "versions").glob("0*.py") if path.name[:4] > FIRST]
+    assert one.command("migrate").stdout.startswith(f"Applied {len(missing)}: ")
 
 
 @pytest.mark.parametrize("command", ["demo", "serve", "migrate"])

@@ -40,6 +40,7 @@ class Cast:
         self._tokens = Tokens(SECRET)
         self._numbers = itertools.count(1)
         self._show = ""
+        self._shows: list[str] = []  # all that were made here
         self._drops: dict[int, str] = {}  # kind -> a drop of the show
         self._webhook = ""
         self._deaf = socket.socket()  # its port is nobody else's, and nobody listens there
@@ -55,6 +56,9 @@ class Cast:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Workers look after every live show for as long as the server runs.
+        for show in self._shows:
+            self._http.post(f"/v1/shows/{show}/end", headers=self.bearer(Role.HOST))
         self._http.close()
         self._deaf.close()
 
@@ -80,6 +84,7 @@ class Cast:
     def new_show(self, *moves: str) -> str:
         """Return a show that nobody else has, after these moves."""
         show: str = self._host("/v1/shows", {"title": "A contract", "currency": "EUR"})["id"]
+        self._shows.append(show)
         for move in moves:
             self._host(f"/v1/shows/{show}/{move}")
         return show

@@ -135,6 +135,7 @@ LEADS: dict[str, Leading] = {
     f"POST {ORDER}/refund": _order(lines=None),
     f"POST {ORDER}/fulfil": _order(),
     "POST /v1/tokens": _body(sub="somebody", role="viewer", shows=["*"]),
+    "POST /v1/tokens/revoke": _body(sub="nobody", shows=["*"], before=None),
     "POST /v1/webhooks": lambda cast, _buyer: Lead({}, {}, {"url": cast.nobody, "events": ["show.ended"]}),
     f"GET {HOOK}": _hook(),
     f"DELETE {HOOK}": _hook(),

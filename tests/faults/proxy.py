@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 READ_BYTES = 65_536
 SUBSCRIBE = b"SSUBSCRIBE"
+NO_LINGER = struct.pack("ii", 1, 0)  # closing sends a reset
+TURN_SECONDS = 0.01  # between two answers that go in another order than they came
 
 
 class Link:
@@ -46,6 +50,12 @@ class Proxy:
         self._held = b""  # a word of the commands whose answers are kept back
         self._severed: bytes | None = None  # a word of the commands behind whose backs connections end
         self._lag: asyncio.Semaphore | None = None
+        self._reads = asyncio.Event()  # whether what the store says to those that subscribe is read
+        self._reads.set()
+        self._piece = READ_BYTES  # as many bytes are passed on at a time
+        self._turns: list[asyncio.Event] | None = (
+            None  # of the answers that wait for each other, in their order
+        )
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -117,6 +127,52 @@ class Proxy:
             for _ in self._links:
                 lag.release()
 
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """Read nothing of what the store says to those that subscribe until the block ends: it piles up there."""
+        self._reads.clear()
+        try:
+            yield
+        finally:
+            self._reads.set()
+
+    @contextmanager
+    def slicing(self, piece: int) -> Iterator[None]:
+        """Pass everything on in pieces of so many bytes until the block ends."""
+        self._piece = piece
+        try:
+            yield
+        finally:
+            self._piece = READ_BYTES
+
+    @contextmanager
+    def reversing(self) -> Iterator[Callable[[], int]]:
+        """Keep answers back, those that subscribe apart, and let them go at the end, the last one first.
+
+        The given call tells how many wait.
+        """
+        turns: list[asyncio.Event] = []
+        self._turns = turns
+        try:
+            yield lambda: len(turns)
+        finally:
+            self._turns = None
+            self._let_go(turns)
+
+    def _let_go(self, turns: list[asyncio.Event]) -> None:
+        """Let the last one go, and each of the others in a later turn of the loop than the one behind it."""
+        if turns:
+            turns.pop().set()
+            asyncio.get_running_loop().call_later(TURN_SECONDS, self._let_go, turns)
+
+    def reset(self) -> None:
+        """End every connection with a reset, as a machine does that knows nothing of it any more."""
+        for link in list(self._links):
+            for end in (link.writer, link.store):
+                raw = end.get_extra_info("socket")
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            link.abort()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -138,25 +194,39 @@ class Proxy:
         while request := await reader.read(READ_BYTES):
             link.subscribes = link.subscribes or SUBSCRIBE in request
             link.asked = request
-            link.store.write(request)
-            await link.store.drain()
+            await self._passed(link.store, request)
 
     async def _back(self, reader: asyncio.StreamReader, link: Link) -> None:
         with suppress(ConnectionError):
-            while answer := await reader.read(READ_BYTES):
+            while answer := await self._heard(reader, link):
                 await self._patience(link)
                 if self._severed is not None and self._severed in link.asked:
                     break
                 if link.losing:
                     link.losing -= 1
                 elif not link.deaf:
-                    link.writer.write(answer)
-                    await link.writer.drain()
+                    await self._passed(link.writer, answer)
         if not link.deaf:
             link.abort()
+
+    async def _heard(self, reader: asyncio.StreamReader, link: Link) -> bytes:
+        if link.subscribes:
+            await self._reads.wait()
+        return await reader.read(READ_BYTES)
+
+    async def _passed(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        for start in range(0, len(data), self._piece):
+            writer.write(data[start : start + self._piece])
+            await writer.drain()
+            if self._piece < len(data):
+                await asyncio.sleep(0)
 
     async def _patience(self, link: Link) -> None:
         if not link.subscribes and self._held in link.asked:
             await self._answers.wait()
         elif link.subscribes and self._lag is not None:
             await self._lag.acquire()
+        if not link.subscribes and self._turns is not None:
+            turn = asyncio.Event()
+            self._turns.append(turn)
+            await turn.wait()

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from server.eventlog import live
 from server.gateway.presence import Presence
 from server.inventory.outcomes import Held
+from server.store.keys import key
 from tests.deadlines import let_lapse
 from tests.faults.witness import backwards, count, crowd
 from tests.gateway.test_limits import figure
@@ -34,6 +36,9 @@ APART_SECONDS = 0.02  # between changes that are told apart
 CARRIED_SECONDS = 0.3  # after which what was sent has surely arrived: nobody could tell us that it has
 FLUSHED_SECONDS = 0.3  # after which a change of stock is surely published
 TOLD_SECONDS = 10.0
+LISTENERS, CUT_OFF = "client-output-buffer-limit", "client_output_buffer_limit_disconnections"
+FILLER_BYTES = 65_536
+FILLER = chr(live.EVENT).encode() + b"1\n" + b"0" * FILLER_BYTES  # an event that everybody has had long ago
 
 
 async def unready(scene: Scene) -> float:
@@ -105,6 +110,25 @@ async def test_a_store_that_stands_still_costs_no_event(scene: Scene) -> None:
             await scene.hears()
             await scene.goes_on(stage.show)
         assert [witness.starts for witness in crowd.staying] == [1] * len(crowd.staying)
+        assert {code for witness in crowd.everybody for code in witness.codes} <= {3010}
+
+
+async def test_a_listener_that_the_store_cuts_off_costs_no_event(scene: Scene) -> None:
+    """Unread, more piles up than the store keeps for a listener: it ends the connection, and nobody misses anything."""
+    client = scene.house.client
+    async with scene.stage() as stage:
+        async with scene.streaming(stage) as crowd:
+            await scene.goes_on(stage.show)
+            before = (await client.config_get(LISTENERS))[LISTENERS]
+            assert before is not None
+            cut_off = (await client.info("stats"))[CUT_OFF]
+            await client.config_set(LISTENERS, f"pubsub {FILLER_BYTES} 0 0")
+            with scene.proxy.stalled():
+                while (await client.info("stats"))[CUT_OFF] == cut_off:
+                    await client.spublish(key("live", show=stage.show), FILLER)
+            await client.config_set(LISTENERS, before)
+            await scene.hears()
+            await scene.goes_on(stage.show)
         assert {code for witness in crowd.everybody for code in witness.codes} <= {3010}
 
 

@@ -1,4 +1,4 @@
-"""Nobody is served earlier because they came earlier. The long run, 100 drops, is part of `make soak`."""
+"""Nobody is served earlier because they came earlier. The long run, 100 drops, is part of `make stories`."""
 
 from __future__ import annotations
 

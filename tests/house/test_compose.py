@@ -15,9 +15,9 @@ import pytest
 
 from server.auth import Role
 from server.clock import now_ms
-from tests.composed import COMPOSE, SERVICES, valkey, worker
+from tests.composed import COMPOSE, PASSWORD, SERVICES, usual, valkey, worker
 from tests.postgres import start_postgres
-from tests.server import SECRET, ServerProcess
+from tests.server import ServerProcess
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def test_nothing_starts_before_what_it_needs(name: str) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["server", "worker", "migrate", "postgres"])
+@pytest.mark.parametrize("name", ["server", "worker", "migrate", "postgres", "valkey"])
 def test_secrets_come_from_the_environment(name: str) -> None:
     """Every secret is given from outside; without one that nothing works without, compose stops with a sentence."""
     for variable, value in SERVICES[name]["environment"].items():
@@ -77,18 +77,21 @@ def test_secrets_come_from_the_environment(name: str) -> None:
             assert value.startswith(
                 f"${{{variable}:-}}" if variable in OF_PROVIDERS else f"${{{variable}:?"
             ), variable
-        assert "PASSWORD" not in value or "${POSTGRES_PASSWORD:?" in value
+        assert "PASSWORD" not in value or re.search(r"\$\{(POSTGRES|VALKEY)_PASSWORD:\?", value)
+
+
+def test_the_store_has_a_password() -> None:
+    """Who has none is refused by Valkey, and production refuses a store that has none: both are given the same."""
+    command = SERVICES["valkey"]["command"]
+    asked = command[command.index("--requirepass") + 1]
+    assert asked.startswith("${VALKEY_PASSWORD:?")
+    assert SERVICES["server"]["environment"]["REDIS_URL"] == f"redis://:{asked}@valkey:6379/0"
+    assert SERVICES["valkey"]["environment"] == {"REDISCLI_AUTH": asked}
 
 
 def settings_of(name: str) -> dict[str, str]:
     """Return what compose would set for a service when only the secrets are given."""
-    given = {"LIVEDROP_SECRET": SECRET, "POSTGRES_PASSWORD": "letters1"}
-    text = re.compile(r"\$\{(?P<name>\w+):(?P<kind>[?-])(?P<rest>[^}]*)\}")
-
-    def value(match: re.Match[str]) -> str:
-        return given[match["name"]] if match["kind"] == "?" else match["rest"]
-
-    return {variable: text.sub(value, raw) for variable, raw in SERVICES[name]["environment"].items()}
+    return {variable: usual(raw) for variable, raw in SERVICES[name]["environment"].items()}
 
 
 @contextmanager
@@ -114,7 +117,7 @@ def test_the_parts_work_together(tmp_path: Path) -> None:
         server = ServerProcess(tmp_path / "data", options=tuple(SERVICES["server"]["command"][1:]))
         server.settings = {
             **settings,
-            "REDIS_URL": settings["REDIS_URL"].replace("valkey:6379", address),
+            "REDIS_URL": settings["REDIS_URL"].replace(f":{PASSWORD}@valkey:6379", address),
             "DATABASE_URL": database,
         }
         migrated = server.command(*SERVICES["migrate"]["command"])

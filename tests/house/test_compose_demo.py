@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from server.auth import Role
-from tests.composed import COMPOSE, DEMO, SERVICES, worker
+from tests.composed import COMPOSE, DEMO, SERVICES, usual, worker
 from tests.payments.sandboxes import SandboxProcess
-from tests.server import SECRET, ServerProcess
+from tests.server import ServerProcess
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 PARTS = ("migrate", "server", "worker")
 SANDBOX: dict[str, Any] = DEMO["services"]["sandbox"]
 PORT = 8100  # the sandbox's own, inside and, unless another one is published, outside
-
-
-def usual(text: str) -> str:
-    """Return a value as compose would set it where only the secret is given."""
-    return re.sub(
-        r"\$\{\w+:(?P<kind>[?-])(?P<rest>[^}]*)\}",
-        lambda match: match["rest"] if match["kind"] == "-" else SECRET,
-        text,
-    )
 
 
 def test_the_parts_are_those_of_production() -> None:

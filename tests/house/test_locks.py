@@ -11,15 +11,22 @@ import pytest
 from tests.house.tree import ROOT
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[0-9][^ ;]*)( ; .+)?")
+PIN = re.compile(
+    r"(?P<name>[a-z0-9-]+)==(?P<version>[0-9][^ ;]*)( ; [^\\]+?)?(?P<hashes>( --hash=sha256:[0-9a-f]{64})*)"
+)
 
 
 def pins(name: str) -> dict[str, str]:
     """Return package -> version of a lock; every line must be a pin."""
-    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return {match["name"]: match["version"] for match in matches(name)}
+
+
+def matches(name: str) -> list[re.Match[str]]:
+    """Return the pins of a lock, each with its hashes; every line must be one, or go on with one."""
+    lines = re.sub(r" \\\n +", " ", (ROOT / name).read_text(encoding="utf-8")).splitlines()
     found = [PIN.fullmatch(line) for line in lines]
     assert all(found), [line for line, match in zip(lines, found, strict=True) if match is None]
-    return {match["name"]: match["version"] for match in found if match}
+    return [match for match in found if match]
 
 
 def declared(requirements: list[str]) -> set[str]:
@@ -29,7 +36,7 @@ def declared(requirements: list[str]) -> set[str]:
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-bench.lock"])
 def test_every_line_is_a_pin(lock: str) -> None:
-    """A lock holds pins alone: no address, no option, no range."""
+    """A lock holds pins and their hashes alone: no address, no other option, no range."""
     assert len(pins(lock)) > 20
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,7 @@ def claims(text: str, script: str, outcome: str) -> bool:
     return f'"{outcome}"' in text or (outcome == "moved" and f'moved("{script}"' in text)
 
 
+@cache
 def strings(module: Module) -> set[str]:
     """Return all string constants of a module; an f-string gives its constant parts."""
     nodes = (node for node in ast.walk(module.tree) if isinstance(node, ast.Constant))

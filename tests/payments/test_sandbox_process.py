@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
-import msgspec
 import pytest
 import typer
 
@@ -290,11 +289,12 @@ def test_another_one_may_be_named(tmp_path: Path) -> None:
 async def test_production_takes_no_sandbox(tmp_path: Path) -> None:
     """Production starts none, has none as a provider, and refuses to be given one."""
     given = {"LIVEDROP_ENV": "production", "LIVEDROP_SECRET": SECRET, "LIVEDROP_DATA": str(tmp_path)}
+    given["REDIS_URL"] = "redis://:pw@127.0.0.1:1"
     with pytest.raises(SettingsError, match="LIVEDROP_SANDBOX_URL"):
         Settings.load({**given, "LIVEDROP_SANDBOX_URL": "http://127.0.0.1:1"})
     with sandboxed(Settings.load(given)) as able:
         assert able.sandbox_url == ""
     assert not place_in(tmp_path).folder.exists()
-    house = build(msgspec.structs.replace(able, redis_url="redis://127.0.0.1:1"))
+    house = build(able)
     assert Sandbox.name not in [provider.name for provider in house.methods.providers()]
     await house.aclose()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.store.keys import KEYS
-from server.store.lua import INCLUDE_LINES, SCRIPT_LINES, ScriptError, load, lua_folder
+from server.store.lua import FREEING, INCLUDE_LINES, SCRIPT_LINES, STRICT, ScriptError, load, lua_folder
 from tests.store.lua_folder import HEADER, write
 
 if TYPE_CHECKING:
@@ -47,6 +47,39 @@ def test_a_header_is_read(tmp_path: Path) -> None:
     ]
     assert script.args[0].comment == "string  who asks"
     assert script.purpose == "a test"
+
+
+def test_a_script_may_say_what_a_full_memory_does(tmp_path: Path) -> None:
+    """With a first line that says so it runs on a full store; with the other, or none, only if it is asked to."""
+    for name, first in (("freeing", f"{FREEING}\n"), ("strict", f"{STRICT}\n"), ("plain", "")):
+        (tmp_path / f"{name}.lua").write_text(f"{first}{HEADER}return 1\n")
+    scripts = load(tmp_path)
+    assert scripts["freeing"].freeing() is scripts["freeing"]
+    assert not scripts["strict"].source.startswith(FREEING)
+    freed = {scripts[name].freeing() for name in ("strict", "plain")}
+    assert {script.source for script in freed} == {scripts["freeing"].source}
+    assert {script.sha for script in freed} == {scripts["freeing"].sha}
+
+
+def test_no_other_flag_is_taken(tmp_path: Path) -> None:
+    """A first line of another kind is refused: nobody has thought about what it does."""
+    (tmp_path / "a.lua").write_text(f"#!lua flags=no-writes\n{HEADER}return 1\n")
+    with pytest.raises(ScriptError, match=r"a\.lua may open with '#!lua' or '#!lua flags=allow-oom'"):
+        load(tmp_path)
+
+
+def test_what_ends_something_is_never_stopped_by_a_full_memory() -> None:
+    """The project's own: whoever gives back, lapses, closes or finishes has the flag, and who takes has it not."""
+    flagged = {name for name, script in load(lua_folder()).items() if script.source.startswith(FREEING)}
+    assert {
+        "hold_sweep",
+        "hold_return",
+        "hold_unclaim",
+        "hold_finalize",
+        "order_settle",
+        "show_end",
+    } <= flagged
+    assert flagged.isdisjoint({"hold_batch", "hold_checkout", "drop_create", "drop_restock", "show_create"})
 
 
 def test_sections_may_run_over_lines(tmp_path: Path) -> None:

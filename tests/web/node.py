@@ -67,7 +67,7 @@ def run(packed: Path, *files: str, client: Path = CLIENT, only: str = "") -> dic
     done = subprocess.run(
         [
             node(),
-            "--test",
+            *(["--test"] if len(paths) > 1 else []),  # its runner is a process beside that of each file
             f"--test-timeout={TEST_SECONDS * 1000}",
             f"--test-reporter={(HERE / 'reporter.js').as_uri()}",
             *choice,

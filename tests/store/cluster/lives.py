@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from server import ids
 from server.checkout.idempotency import Run, Stored
 from server.checkout.saga import Paid, Request
+from server.clock import monotonic
 from server.errors import Code, Problem
 from server.eventlog import stream
 from server.eventlog.recovery import Joins
@@ -15,6 +16,8 @@ from server.gateway.presence import Presence
 from server.gateway.reactions import Reactions
 from server.inventory import asks
 from server.inventory.outcomes import Held, Waiting
+from server.limits.meter import Limit, Meter
+from server.limits.telling import PARTS, Telling
 from server.shows.recordings import Recordings
 from server.shows.series import Series
 from server.store.keys import key
@@ -71,6 +74,8 @@ async def live_through(house: House, show: str) -> None:
     await _come(house, show)
     await _record(house, show)
     await _ask_twice(house, show)
+    await _share_limits(house, show)
+    await house.revocations.revoke("cleo", [show], 0, everyone=False)
     await _rebuild(house, show, drop)
     await _move(house, show, drop)
     assert [line for each in await audit(house.client, house.orders, show) for line in each.differences] == []
@@ -185,6 +190,19 @@ async def _ask_twice(house: House, show: str) -> None:
     assert isinstance(run, Run)
     await keeper.finish(run, 201, b"done")
     assert await keeper.begin(*request) == Stored(201, b"done")
+
+
+async def _share_limits(house: House, show: str) -> None:
+    """Two processes share a limit, on the show's own node and on another: what one lets through the other hears."""
+    limit = Limit("test", rate=1 / 600, burst=2, share=0)
+    lines = [Telling(house.scripts, b"a key", parts=PARTS) for _ in range(2)]
+    for part in (show, lines[0].part_of(show)):
+        first, second = (Meter(limit, part, show, line.tell) for line in lines)
+        assert [first.wait(monotonic()) for _ in range(2)] == [0, 0]
+        await lines[0].told()
+        assert second.wait(monotonic()) == 0
+        await lines[1].told()
+        assert second.left(monotonic()) > 0
 
 
 async def _move(house: House, show: str, drop: str) -> None:

@@ -1,0 +1,1 @@
+"""Limits: how often somebody may do something, counted by every process and shared by all."""
