@@ -60,7 +60,7 @@ test: $(VENV)/.dev $(VENV)/.web debian lint
 
 # What bandit finds and ruff judges with more sense, or what is no danger here: asserts (B101; ruff S101 keeps them to
 # tests), words that look like passwords (B105-B107; ruff S105-S107), chance that keeps no secret (B311; ruff S311), and
-# programs that are started without a shell, by name or with words of ours (B404, B406, B603, B606, B607; ruff S6).
+# programs that are started without a shell, by name or with words of ours (B404, B406, B603, B606, B607).
 BANDIT_SKIPS := B101,B105,B106,B107,B311,B404,B406,B603,B606,B607
 
 lint: $(VENV)/.dev

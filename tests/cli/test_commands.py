@@ -14,6 +14,7 @@ import pytest
 from server.auth import Role
 from server.store.embedded import Embedded
 from server.store.keys import key
+from tests.house.tree import ROOT
 from tests.houses import house_at, live_show, open_drop
 from tests.server import ServerProcess, free_port
 
@@ -64,8 +65,10 @@ def test_a_feed_is_imported_with_its_rejected_rows(beside: ServerProcess, tmp_pa
 
 def test_migrate_says_what_it_did(beside: ServerProcess) -> None:
     """`livedrop migrate` names what it applied; a second run finds nothing to do."""
+    all_there_are = len(list((ROOT / "server" / "ledger" / "migrations" / "versions").glob("0*.py")))
     first = beside.command("migrate")
-    assert (first.returncode, first.stdout.startswith("Applied 2")) == (0, True), first.stderr
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.startswith(f"Applied {all_there_are}: "), first.stdout
     assert "up to date" in beside.command("migrate").stdout
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -52,8 +52,10 @@ def keeper(viewer: LiveClient, server: ServerProcess) -> int:
     inode = next(row[9] for row in rows if row[1:3] == [theirs, ours])
     assert server.process is not None
     for child in Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split():
-        if f"socket:[{inode}]" in {str(opened.readlink()) for opened in Path(f"/proc/{child}/fd").iterdir()}:
-            return int(child)
+        for opened in Path(f"/proc/{child}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed while we look
+                if str(opened.readlink()) == f"socket:[{inode}]":
+                    return int(child)
     raise AssertionError(f"nobody has the connection from {ours}")
 
 
