@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from loadtests.plan import Plan
     from loadtests.stagehand import Stage
 
-LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
+LOCUSTFILE = ROOT / "loadtests" / "viewers.py"
 LOG = "locust.log"
 PLAN = "plan.json"
 LEFT = ("began", "seen-*.json", "live-*.json", "accounts-*.ndjson", LOG)  # by a run, in its folder

@@ -16,6 +16,7 @@ from server.checkout.saga import Paid, Pending
 from server.errors import Code, Problem
 from server.inventory.outcomes import Held, Waiting
 from server.store.keys import key
+from server.store.redis import RedisError
 from server.store.slots import slot_of
 from server.workers.audit import audit
 from tests.deadlines import end_lease
@@ -212,6 +213,13 @@ async def test_a_primary_dies_while_orders_are_paid(nodes: Nodes, house: House) 
     await wait_for(lambda: len(orders) > PAYERS // 4, "some have paid")
     primary.end()
     await buying
+
+    async def taken_over() -> bool:
+        with suppress(RedisError):
+            return bool(await house.client.exists(key("show", show=rush.show)))
+        return False
+
+    await wait_for(taken_over, "its replica takes over")  # each may have got its answer, paid or pending, before
     for order, outcome in orders.items():
         if isinstance(outcome, Pending):
             await end_lease(house.client, rush.show, order)

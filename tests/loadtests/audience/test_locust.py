@@ -6,10 +6,12 @@ import asyncio
 import os
 import sys
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import msgspec
+import pytest
 from msgspec.structs import replace
 
 from loadtests.audience.intents import BOT, kind_of
@@ -17,6 +19,7 @@ from loadtests.plan import Cut, Mix, Plan, Sale
 from loadtests.seen import Account, Seen
 from loadtests.stagehand import ROOT
 from server.auth import Role
+from tests.server import free_port
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -53,7 +56,7 @@ async def locust(
     path.write_bytes(msgspec.json.encode(plan))
     places = ("--host", stage.server.url, "--show", stage.show, "--plan", str(path), "--out", str(folder))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", "--headless", "--only-summary"),
+        *(sys.executable, "-m", "locust", "-f", "loadtests/viewers.py", "--headless", "--only-summary"),
         *places,
         *options,
         cwd=ROOT,
@@ -158,3 +161,69 @@ def _names(folder: Path, pattern: str) -> list[str]:
 async def _is_open(stage: Stage) -> bool:
     listed = await stage.host("GET", f"/v1/shows/{stage.show}/drops")
     return [drop["status"] for drop in listed.json()["items"]] == ["open"]
+
+
+async def test_its_own_page_starts_a_run_and_shows_it(stage: Stage, tmp_path: Path) -> None:
+    """Without our command: Locust's web page is there, its button begins the run, its table fills with our measures."""
+    port = free_port()
+    path = tmp_path / "plan.json"
+    path.write_bytes(msgspec.json.encode(PLAN))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "locust", "-f", "loadtests/viewers.py", "--web-host", "127.0.0.1"),
+        *("--web-port", str(port), "--host", stage.server.url, "--show", stage.show),
+        *("--plan", str(path), "--out", str(tmp_path)),
+        cwd=ROOT,
+        env={**os.environ, "LOADTEST_HOST_TOKEN": stage.server.token(Role.HOST, "host")},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as page:
+
+            async def there() -> bool:
+                with suppress(httpx.TransportError):
+                    return "<html" in (await page.get("/")).text
+                return False
+
+            await wait_for(there, "the page is there", END_SECONDS)
+            begun = await page.post(
+                "/swarm", data={"user_count": 1, "spawn_rate": 1, "host": stage.server.url}
+            )
+            assert begun.json()["success"], begun.text
+
+            async def measured() -> bool:
+                rows = (await page.get("/stats/requests")).json()["stats"]
+                return {"hello", "reserve", "drop to viewer"} <= {
+                    row["name"] for row in rows if row["num_requests"]
+                }
+
+            await wait_for(measured, "its table has our measures", END_SECONDS)
+    finally:
+        process.terminate()
+        await process.wait()
+    assert (await only_drop(stage))["quantity"] >= UNITS
+
+
+@pytest.mark.parametrize(
+    ("options", "said_so"),
+    [
+        ((), "On which server?"),
+        (("--host", "http://127.0.0.1:9", "--processes", "2"), "--show and --plan name them"),
+        (("--host", "http://127.0.0.1:9"), "cannot be reached"),
+        (("--plan", "/no/such/plan"), "No such file"),
+    ],
+)
+async def test_what_it_cannot_begin_with_is_said(options: tuple[str, ...], said_so: str) -> None:
+    """A sentence, and an exit code that is not 0."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "locust", "-f", "loadtests/viewers.py", "--headless"),
+        *options,
+        cwd=ROOT,
+        env={**os.environ, "LOADTEST_HOST_TOKEN": "token"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert said_so in await said(process)
+    assert process.returncode not in {0, None}

@@ -1,11 +1,13 @@
 """The Locust file: a plan's viewers and its one host on a live show.
 
-`livedrop load` runs it. By hand, with Locust's web page, on a show that is live already:
+`livedrop load` runs it. By hand, with Locust's own web page, on a server that runs already:
 
-    export LOADTEST_HOST_TOKEN=$(livedrop token --role host --sub me)
-    locust -f loadtests/locustfile.py --host http://127.0.0.1:8000 --show sh_… --plan plan.json --out folder
+    export LOADTEST_HOST_TOKEN=$(livedrop token --role host --sub me --show '*')
+    locust -f loadtests/viewers.py --host http://127.0.0.1:8000 --shape flash --viewers 200
 
-One start of Locust is one run: its begin and its viewers' numbers are given once.
+makes a show of its own and ends it with Locust. `--show` names one that is live already, `--plan` a file in place of a
+shape; several processes of Locust need both. One start of Locust is one run: its begin and its viewers' numbers are
+given once.
 
 Every process of Locust has one thread with an event loop of its own, in which its people live; what they do stands
 in `loadtests/audience`, how they are in `loadtests/habits.py`. In here is only what Locust needs to know of them.
@@ -14,10 +16,13 @@ in `loadtests/audience`, how they are in `loadtests/habits.py`. In here is only 
 from __future__ import annotations
 
 import itertools
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent  # type: ignore[import-untyped]  # ships no types
+import httpx
 import msgspec
 from gevent.event import AsyncResult  # type: ignore[import-untyped]
 from gevent.monkey import get_original  # type: ignore[import-untyped]
@@ -30,6 +35,8 @@ from loadtests.audience.table import tell
 from loadtests.audience.thread import CrowdThread
 from loadtests.habits import STOP_SECONDS
 from loadtests.plan import Plan
+from loadtests.shapes import SHAPES, ShapeError, shape
+from loadtests.stagehand import StageError, door, live_show
 
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
@@ -39,6 +46,9 @@ POLL_SECONDS = 0.25  # between two looks at what the crowd has measured
 IDLE_SECONDS = 60.0  # that a user of Locust sleeps at a time
 CLAIM_SECONDS = 30.0
 CLOSE_SECONDS = 10.0
+OUT = Path("results") / "locust"
+UNIT_FOR = 10  # viewers, where nobody says how many units a drop has
+SEED = 1
 CLAIM, GRANT, DONE = (
     "livedrop-claim",
     "livedrop-grant",
@@ -126,11 +136,16 @@ def claim(environment: Environment, kind: str) -> range:
 
 def add_options(parser: LocustArgumentParser) -> None:
     """Add what a run of this file needs to know."""
-    parser.add_argument("--show", required=True, help="id of the live show")
+    parser.add_argument("--show", default="", help="id of the live show; none: a show of its own")
+    parser.add_argument("--plan", default="", help="file with the plan of the run (loadtests/plan.py), JSON")
     parser.add_argument(
-        "--plan", required=True, help="file with the plan of the run (loadtests/plan.py), JSON"
+        "--shape", default="steady", choices=list(SHAPES), help="of the run where no plan is given"
     )
-    parser.add_argument("--out", required=True, help="folder for what the run leaves behind")
+    parser.add_argument("--viewers", type=int, default=100, help="of a shape")
+    parser.add_argument(
+        "--units", type=int, default=0, help="in each drop of a shape; 0: one for ten viewers"
+    )
+    parser.add_argument("--out", default=str(OUT), help="folder for what the run leaves behind")
     parser.add_argument(
         "--host-token",
         env_var="LOADTEST_HOST_TOKEN",
@@ -140,18 +155,52 @@ def add_options(parser: LocustArgumentParser) -> None:
     )
 
 
+def asked(options: Any) -> Plan:
+    """Return the plan that the command line asks for. Raises OSError, msgspec.MsgspecError, ShapeError."""
+    if options.plan:
+        return msgspec.json.decode(Path(options.plan).read_bytes(), type=Plan)
+    units = options.units or max(1, options.viewers // UNIT_FOR)
+    return shape(options.shape, options.viewers, units, None, SEED)
+
+
+def show_of_its_own(options: Any) -> str:
+    """Return a new live show, which is ended with Locust. Raises StageError."""
+    if not options.host:
+        raise StageError("On which server? --host http://127.0.0.1:8000")
+    if options.worker or options.master or options.processes:
+        raise StageError(
+            "Several processes of Locust play one plan in one show: --show and --plan name them."
+        )
+    host = door(options.host, options.host_token)
+    show = live_show(host)
+
+    def end(**_: Any) -> None:
+        with suppress(httpx.HTTPError):
+            host.post(f"/v1/shows/{show}/end")
+        host.close()
+
+    hooks.quitting.add_listener(end)
+    return show
+
+
 def begin(environment: Environment, runner: Any, **_: Any) -> None:
     """Fit Locust to the plan: how many users of which kind, when to end, who answers claims."""
     options: Any = environment.parsed_options
-    plan = msgspec.json.decode(Path(options.plan).read_bytes(), type=Plan)
+    try:
+        plan = asked(options)
+        options.show = options.show or show_of_its_own(options)
+    except (OSError, msgspec.MsgspecError, ShapeError, StageError) as error:
+        sys.exit(f"The load test cannot begin: {error}")
     counts = users(plan)
     for kind, count in counts.items():
         CLASSES[kind].fixed_count = count
     environment.user_classes = [
         user for user in environment.user_classes if user is Host or user.fixed_count > 0
     ]
-    options.num_users = options.spawn_rate = counts.total() + 1
+    options.num_users = options.spawn_rate = total = counts.total() + 1
     if not options.worker:
+        start = runner.start  # how many there are is the plan's matter, whatever is typed into the page
+        runner.start = lambda _users, _rate, *more, **named: start(total, total, *more, **named)
         options.run_time = options.run_time or plan.seconds + STOP_SECONDS + CLOSE_SECONDS
         lead(runner, Roll(plan), quits=options.headless)
     if not isinstance(runner, MasterRunner):
