@@ -69,7 +69,7 @@ def test_connections_are_spread_over_the_period() -> None:
 @pytest.mark.usefixtures("quick")
 async def test_everybody_is_looked_at_once_per_period(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over two periods each connection has its two looks, and a forgotten one has none."""
-    monkeypatch.setattr(module, "LATE_TICKS", 10**9)  # a busy machine's pauses of such ticks are another claim's
+    monkeypatch.setattr(module, "LATE_TICKS", 10**9)  # pauses are another claim's
     timers = Timers()
     sockets = watched(timers, SLOTS + 7)
     gone = sockets.pop()
