@@ -43,8 +43,8 @@ class Person(Presence):
         return f"{self.number}-{self._operations}"
 
     def tell(self, message: Message) -> None:
-        """Send what has no answer; while nobody is connected it is lost."""
-        if self.line is not None:
+        """Send what has no answer; while nobody is connected and welcomed it is lost."""
+        if self.line is not None and self.here:
             self.line.send(message)
 
     async def ask(self, command: Message, repeats: int = AGAIN_MOST) -> Message:

@@ -179,6 +179,9 @@ class Recorder:
             limit_per_viewer=view.get("limit_per_viewer", 0),
         )
         writer.write([header, *scribe.drops(await self._house.drops.listed(self._show), self._began_at)])
+        view, _host = await self._house.shows.find(self._show)
+        if view["status"] == "ended":  # before that place of the log, so no event will tell
+            self._end(SHOW_ENDED)
 
     async def _turn(self, writer: Writer, scribe: Scribe) -> None:
         """Renew what is due and take what there is; where the store does not answer, the next turn does."""

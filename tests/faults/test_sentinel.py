@@ -95,7 +95,7 @@ async def test_a_primary_dies_while_units_are_taken(whole: Guarded, house: House
         former.end()
         await rushing
         assert rush.unknown > 0, "nobody met the failover"
-        assert whole.replaced(former)
+        await wait_for(lambda: whole.replaced(former), "the replica has taken over", REPLACED_SECONDS)
         await sell_again(house, rush)
         assert await rush.complaints() == []
         await wait_for(lambda: pinned(house, rush.show), "the show goes on")

@@ -31,7 +31,7 @@ UNCHECKED = {
     "batch_take.lua": ("math.min(ask.quantity, desk_free(drop))", "ask.quantity"),
 }
 
-PAUSE_SECONDS = 0.25  # between looking and taking: on a busy machine too some look meanwhile
+PAUSE_SECONDS = 1.0  # between looking and taking: on a busy machine too some look meanwhile
 
 atomic = Batches.submit
 looking: set[asyncio.Task[None]] = set()

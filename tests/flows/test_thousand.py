@@ -79,7 +79,7 @@ async def scenario(server: ServerProcess, viewers: int, units: int) -> None:
         await stage.until_stock(drop, (lapsing, 0, len(payers)), HOLD_SECONDS + 10)
         others = [number for number in range(viewers) if number not in taken]
         second = await crowd.take(drop, *others)
-        assert len(second) == lapsing
+        assert len(second) == lapsing, f"{len(second)} viewers have one of {lapsing} units"
         assert stage.numbers(await stage.stock(drop)) == (0, lapsing, len(payers))
 
         await stage.move(drop, "close")
@@ -104,7 +104,7 @@ async def test_without_the_atomic_step_it_oversells(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", module="tests.flows.apart")
     server.start()
     try:
-        with pytest.raises(AssertionError, match="viewers have one of 20 units"):
+        with pytest.raises(AssertionError, match="viewers have one of"):
             await scenario(server, 200, 20)
     finally:
         server.stop()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.server import ServerProcess
     from tests.stage import Stage
 
-SPEED = 2.0
+SPEED = 1.25
 COUNTDOWN_MS = 400
 # What each viewer has in the end: units, and what became of them.
 IN_THE_END = [
