@@ -72,11 +72,9 @@ def _repeats(text: str) -> bool:
 
 
 def _store(url: str) -> Iterator[str]:
-    if not url:
-        yield "REDIS_URL is required in production: name the Valkey or Redis that keeps the stock."
-        return
     parts = urlsplit(url)
-    if parts.scheme != "unix" and not (parts.password or parse_qs(parts.query).get("password")):
+    private = not url or parts.scheme == "unix"  # without a URL it is our own, on a socket of this machine
+    if not private and not (parts.password or parse_qs(parts.query).get("password")):
         yield (
             "REDIS_URL has no password: whoever reaches the store could take stock out of it; give it one "
             "(requirepass or an ACL user), or use a unix:// socket."
@@ -103,11 +101,6 @@ def _switches(given: Any) -> Iterator[str]:
         yield (
             "LIVEDROP_SANDBOX_URL: production takes real money; the sandbox is no provider there, so leave "
             "it out."
-        )
-    if given.webhook_private:
-        yield (
-            "LIVEDROP_WEBHOOK_PRIVATE lets hosts send requests into your own networks; leave it out, and give "
-            "receivers a public https address."
         )
     if given.log_level == "debug":
         yield "LIVEDROP_LOG_LEVEL is debug, which says more than belongs into a log; use info."
