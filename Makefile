@@ -55,7 +55,7 @@ demo: $(VENV)/.runtime $(VENV)/.web
 	@$(say) "The demo has ended."
 
 test: $(VENV)/.dev $(VENV)/.web debian lint
-	@$(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 	@$(say) "Lint and tests passed."
 
 # What bandit finds and ruff judges with more sense, or what is no danger here: asserts (B101; ruff S101 keeps them to
@@ -115,7 +115,7 @@ attack: $(VENV)/.dev
 	@$(say) "Every attack was refused."
 
 fault-table: $(VENV)/.dev $(VENV)/.web debian
-	@$(BIN)/pytest --fault-table --numprocesses 3 --dist loadfile $(ARGS)
+	@$(BIN)/pytest --fault-table --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 	@$(say) "docs/faults.md has what came of every promise."
 
 sbom: $(VENV)/.dev $(VENV)/.web

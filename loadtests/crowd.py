@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 LOCUSTFILE = ROOT / "loadtests" / "viewers.py"
 LOG = "locust.log"
 PLAN = "plan.json"
-LEFT = ("began", "seen-*.json", "live-*.json", "accounts-*.ndjson", LOG)  # by a run, in its folder
+TABLE = "figures"  # how the names of Locust's own CSV files begin
+# What a run leaves in its folder.
+LEFT = ("began", "seen-*.json", "live-*.json", "accounts-*.ndjson", f"{TABLE}_*.csv", LOG)
 
 
 @contextmanager
@@ -59,6 +61,7 @@ def _command(stage: Stage, show: str, folder: Path, processes: int) -> list[str]
         "--show": show,
         "--plan": folder.absolute() / PLAN,
         "--out": folder.absolute(),
+        "--csv": folder.absolute() / TABLE,
         **({"--processes": processes} if processes > 1 else {}),
     }
     words = [str(word) for option in options.items() for word in option]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,12 +20,14 @@ from tests.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
     from server.house import House
     from server.store.embedded import Embedded
     from tests.server import ServerProcess
 
+
+TESTS = Path(__file__).parent
+SLOW = frozenset({"browser", "chaos", "faults", "flows", "house", "loadtests"})
 
 # The suite makes thousands of clients that never speak TLS, and each would read all certificate authorities: 20 ms.
 pytest.MonkeyPatch().setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
@@ -38,6 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Gather outcomes for the table of promises, where it is asked for."""
     gather(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders whose files take longest, shuffled as they are: at the end all workers have something."""
+    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in SLOW)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tests.chaos.plan import Plan
 
 SETTLED_SECONDS = 45.0
+PROOF_SECONDS = 60.0  # beyond the plan's, until there was enough
 BETWEEN_SECONDS = 0.2  # two looks at what is settling
 FOREVER = 2**53  # ms
 LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=50)
@@ -73,12 +75,18 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], object]) -> Outcome
             tasks.create_task(kill(world))
             tasks.create_task(stop(world, say))
             await asyncio.sleep(plan.seconds)
+            await wait_for(partial(proves, outcome, plan), "it proves something", PROOF_SECONDS)
             world.end()
         say(f"{sum(outcome.deeds.values())} answers, {outcome.kills} gateways killed; settling")
         if not outcome.complaints:  # else there is nothing left to prove
             await settle(world, host, buyers)
         outcome.complain("logs", gateways.troubles())
     return outcome
+
+
+def proves(outcome: Outcome, plan: Plan) -> bool:
+    """Whether there were as many answers, and looks at the books, as the plan wants."""
+    return outcome.deeds.total() >= plan.answers and outcome.looks >= plan.looks
 
 
 async def kill(world: World) -> None:

@@ -17,6 +17,7 @@ from server.errors import Code, Problem
 from server.inventory.outcomes import Held
 from server.store import binary
 from server.store.leash import leashed
+from server.store.redis import RedisError
 from server.workers.audit import audit
 from server.workers.watch import DISK_TROUBLE, Watch
 from tests.houses import house_at, live_show, open_drop
@@ -39,7 +40,7 @@ class Store(Node):
 
     def told(self) -> dict[str, Any]:
         """Return what it says of itself; nothing where it does not answer."""
-        with suppress(Exception):
+        with suppress(RedisError, OSError):
             return dict(self.ask("INFO"))
         return {}
 

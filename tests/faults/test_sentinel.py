@@ -12,7 +12,7 @@ import pytest_asyncio
 from redis.asyncio.sentinel import Sentinel
 
 from server.errors import Code, Problem
-from server.store.redis import connect, reaching
+from server.store.redis import RedisError, connect, reaching
 from server.store.sentinel import ROLE_SECONDS, GuidedConnection
 from tests.eventlog.notes import Notes, listening
 from tests.faults.test_cluster_faults import Rush, pinned
@@ -117,7 +117,7 @@ async def test_a_failover_that_was_asked_for(whole: Guarded, house: House) -> No
 
 def asked_for(store: Guarded) -> bool:
     """Ask a sentinel for a failover; it may refuse for a while after the last one."""
-    with suppress(Exception):
+    with suppress(RedisError, OSError):
         return store.sentinels[0].ask("SENTINEL", "FAILOVER", NAME) in {True, "OK"}
     return False
 

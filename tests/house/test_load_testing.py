@@ -57,6 +57,8 @@ def test_who_types_it_sees_what_it_says(tmp_path: Path) -> None:
         folder = tmp_path / "results" / run
         assert msgspec.json.decode((folder / "run.json").read_bytes(), type=Run).passed
         assert (folder / "report.html").stat().st_size > 0
+        rows = (folder / "figures_stats.csv").read_text().splitlines()
+        assert {"reserve", "hello", "drop to viewer"} <= {row.split(",")[1] for row in rows}
     assert list((tmp_path / "results" / "locust").glob("accounts-*.ndjson"))
 
 

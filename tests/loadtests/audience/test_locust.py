@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections import Counter
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -48,19 +48,13 @@ END_SECONDS = 60.0
 
 
 @asynccontextmanager
-async def locust(
-    stage: Stage, plan: Plan, folder: Path, *options: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Give Locust at work on a plan; it must have ended with the block."""
-    path = folder / "plan.json"
-    path.write_bytes(msgspec.json.encode(plan))
-    places = ("--host", stage.server.url, "--show", stage.show, "--plan", str(path), "--out", str(folder))
+async def alone(token: str, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Give Locust with its own options, and a host's token; it must have ended with the block."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "locust", "-f", "loadtests/viewers.py", "--headless", "--only-summary"),
-        *places,
+        *(sys.executable, "-m", "locust", "-f", "loadtests/viewers.py"),
         *options,
         cwd=ROOT,
-        env={**os.environ, "LOADTEST_HOST_TOKEN": stage.server.token(Role.HOST, "host")},
+        env={**os.environ, "LOADTEST_HOST_TOKEN": token},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -71,6 +65,17 @@ async def locust(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+def locust(
+    stage: Stage, plan: Plan, folder: Path, *options: str
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """Give Locust at work on a plan; without a page of its own unless the options ask for one."""
+    path = folder / "plan.json"
+    path.write_bytes(msgspec.json.encode(plan))
+    places = ("--host", stage.server.url, "--show", stage.show, "--plan", str(path), "--out", str(folder))
+    quiet = () if "--web-port" in options else ("--headless", "--only-summary")
+    return alone(stage.server.token(Role.HOST, "host"), *quiet, *places, *options)
 
 
 async def said(process: asyncio.subprocess.Process) -> str:
@@ -165,43 +170,28 @@ async def _is_open(stage: Stage) -> bool:
 
 async def test_its_own_page_starts_a_run_and_shows_it(stage: Stage, tmp_path: Path) -> None:
     """Without our command: Locust's web page is there, its button begins the run, its table fills with our measures."""
-    port = free_port()
-    path = tmp_path / "plan.json"
-    path.write_bytes(msgspec.json.encode(PLAN))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "locust", "-f", "loadtests/viewers.py", "--web-host", "127.0.0.1"),
-        *("--web-port", str(port), "--host", stage.server.url, "--show", stage.show),
-        *("--plan", str(path), "--out", str(tmp_path)),
-        cwd=ROOT,
-        env={**os.environ, "LOADTEST_HOST_TOKEN": stage.server.token(Role.HOST, "host")},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as page:
+    port = str(free_port())
+    async with (
+        locust(stage, PLAN, tmp_path, "--web-host", "127.0.0.1", "--web-port", port),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as page,
+    ):
 
-            async def there() -> bool:
-                with suppress(httpx.TransportError):
-                    return "<html" in (await page.get("/")).text
-                return False
+        async def there() -> bool:
+            with suppress(httpx.TransportError):
+                return "<html" in (await page.get("/")).text
+            return False
 
-            await wait_for(there, "the page is there", END_SECONDS)
-            begun = await page.post(
-                "/swarm", data={"user_count": 1, "spawn_rate": 1, "host": stage.server.url}
-            )
-            assert begun.json()["success"], begun.text
+        await wait_for(there, "the page is there", END_SECONDS)
+        begun = await page.post("/swarm", data={"user_count": 1, "spawn_rate": 1, "host": stage.server.url})
+        assert begun.json()["success"], begun.text
 
-            async def measured() -> bool:
-                rows = (await page.get("/stats/requests")).json()["stats"]
-                return {"hello", "reserve", "drop to viewer"} <= {
-                    row["name"] for row in rows if row["num_requests"]
-                }
+        async def measured() -> bool:
+            rows = (await page.get("/stats/requests")).json()["stats"]
+            return {"hello", "reserve", "drop to viewer"} <= {
+                row["name"] for row in rows if row["num_requests"]
+            }
 
-            await wait_for(measured, "its table has our measures", END_SECONDS)
-    finally:
-        process.terminate()
-        await process.wait()
+        await wait_for(measured, "its table has our measures", END_SECONDS)
     assert (await only_drop(stage))["quantity"] >= UNITS
 
 
@@ -216,14 +206,6 @@ async def test_its_own_page_starts_a_run_and_shows_it(stage: Stage, tmp_path: Pa
 )
 async def test_what_it_cannot_begin_with_is_said(options: tuple[str, ...], said_so: str) -> None:
     """A sentence, and an exit code that is not 0."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "locust", "-f", "loadtests/viewers.py", "--headless"),
-        *options,
-        cwd=ROOT,
-        env={**os.environ, "LOADTEST_HOST_TOKEN": "token"},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    assert said_so in await said(process)
+    async with alone("token", "--headless", *options) as process:
+        assert said_so in await said(process)
     assert process.returncode not in {0, None}
