@@ -12,12 +12,14 @@ local viewers_key = KEYS[4]  -- hash  viewer -> by how many processes
 local audience_key = KEYS[5]  -- hyperloglog  distinct viewers who came
 local figures_key = KEYS[6]  -- hash  viewers, peak_viewers
 local live_key = KEYS[7]  -- channel  events and live numbers
+local seats_key = KEYS[8]  -- zset  viewer who is away -> until when their seat is kept, ms
 local gateway = ARGV[1]  -- string  the process, by the name it has in this show
 local turn = tonumber(ARGV[2])  -- integer  which of its calls this is, from 1
 local here = cmsgpack.unpack(ARGV[3])  -- list  viewers who came to this process
 local left = cmsgpack.unpack(ARGV[4])  -- list  viewers who left it
 local lease_ms = tonumber(ARGV[5])  -- integer  how long the process counts unheard; 0: not at all
 local most = tonumber(ARGV[6])  -- integer  lapsed processes' viewers to take out at once
+local keep_ms = tonumber(ARGV[7])  -- integer  how long who leaves keeps the seat; 0: there is room for all
 
 -- A show that is gone, or about to be, gets no new keys that would outlive it.
 if redis.call('PTTL', show_key) ~= -1 then
@@ -35,10 +37,13 @@ if turn >= lease[2] then
     if redis.call('ZADD', present_key, 0, gateway .. '\0' .. viewer) == 1 then
       redis.call('HINCRBY', viewers_key, viewer, 1)
       redis.call('PFADD', audience_key, viewer)
+      if keep_ms > 0 then
+        redis.call('ZREM', seats_key, viewer)
+      end
     end
   end
   for _, viewer in ipairs(left) do
-    viewer_leave(present_key, viewers_key, gateway, viewer)
+    viewer_leave(present_key, viewers_key, seats_key, gateway, viewer, keep_ms > 0 and now + keep_ms)
   end
   redis.call('HSET', gateways_key, gateway, cmsgpack.pack({ now + lease_ms, turn }))
 end
@@ -50,7 +55,8 @@ for i = 1, #flat, 2 do
     local first, last = '[' .. name .. '\0', '(' .. name .. '\1'
     local gone = redis.call('ZRANGE', present_key, first, last, 'BYLEX', 'LIMIT', 0, most)
     for _, member in ipairs(gone) do
-      viewer_leave(present_key, viewers_key, name, member:sub(#name + 2))
+      local viewer = member:sub(#name + 2)
+      viewer_leave(present_key, viewers_key, seats_key, name, viewer, keep_ms > 0 and now + keep_ms)
     end
     most = most - #gone
     if most > 0 then

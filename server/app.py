@@ -27,6 +27,7 @@ from server.gateway.dispatch import Dispatch
 from server.gateway.door import Gateway
 from server.gateway.drain import Drain
 from server.gateway.hub import Hub
+from server.gateway.lobby import Lobby
 from server.gateway.overhear import overhearing
 from server.gateway.places import Places
 from server.gateway.presence import Presence
@@ -47,6 +48,7 @@ from server.workers.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from server.auth import Revocation
     from server.house import House
     from server.inventory.batcher import Batches
     from server.shows.tap import Tap
@@ -61,7 +63,9 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
     """Return the ASGI app: both doors, and, with `work`, the sweeper and the recorder beside them."""
     settings = settings or Settings.load()
     house = build(settings)
-    presence, reactions, timers = Presence(house.scripts), Reactions(house.scripts), Timers()
+    lobby = None if house.waiting_room is None else Lobby(house.waiting_room, settings.sockets_per_viewer)
+    presence = Presence(house.scripts, keep_ms=settings.turn_seconds * 1000 if lobby is not None else 0)
+    reactions, timers = Reactions(house.scripts), Timers()
     clock = RedisClock(house.client)
     taps = Taps(Recordings(house.client, house.scripts), clock)
     places = Places(house.waitlist)
@@ -79,7 +83,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
     ear = Live(house.client, subscriber, hub, clock)
     hub.ear = ear
     actions = Actions(house.ledger)
-    house.revocations.tell(hub.shut_out, ear.also)
+    house.revocations.tell(_shutting_out(hub, lobby), ear.also)
     taps.people, taps.told = hub.people, _tapping(hub, reactions, house.batches)
     drain = Drain(timers, presence, settings.drain_spread_ms)
     gateway = Gateway(
@@ -92,6 +96,8 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         admission=Admission(settings),
         limits=house.limits,
         settings=settings,
+        now_ms=clock.now_ms,
+        lobby=lobby,
     )
 
     @asynccontextmanager
@@ -105,6 +111,8 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
             stack.push_async_callback(house.aclose)
             stack.push_async_callback(taps.leave)
             stack.push_async_callback(actions.leave)
+            if lobby is not None:
+                stack.push_async_callback(lobby.aclose)
             jobs = {
                 "ear": ear.run,
                 "presence": presence.run,
@@ -138,6 +146,7 @@ def create_app(settings: Settings | None = None, *, work: bool = True) -> Starle
         series=Series(house.client, house.scripts, house.shows),
         holds=house.holds,
         waitlist=house.waitlist,
+        waiting_room=house.waiting_room,
         draws=Draws(house.client),
         awards=Awards(house.client, settings.provider_seconds * 1000),
         receipts=house.receipts,
@@ -189,6 +198,17 @@ def _readiness(house: House, drain: Drain, ear: Live, watch: Watch) -> Callable[
             ) from None
 
     return ready
+
+
+def _shutting_out(hub: Hub, lobby: Lobby | None) -> Callable[[Revocation], None]:
+    """Return what closes the sockets of whom a revocation is about, in their show or waiting for it."""
+
+    def told(revocation: Revocation) -> None:
+        hub.shut_out(revocation)
+        if lobby is not None:
+            lobby.shut_out(revocation)
+
+    return told
 
 
 def _tapping(hub: Hub, reactions: Reactions, batches: Batches) -> Callable[[Tap | None], None]:

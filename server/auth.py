@@ -70,7 +70,8 @@ GUESTS = frozenset({Role.VIEWER, Role.MODERATOR})  # whom a host may let in, and
 class Identity:
     """A verified caller: subject, role, their shows (`*` for all), when the token ends and was issued (Unix ms).
 
-    `barred` are shows for which the token was revoked; for all others it counts.
+    `barred` are shows for which the token was revoked; for all others it counts. `anonymous`: whoever has made the
+    token does not know who that is.
     """
 
     subject: str
@@ -79,6 +80,7 @@ class Identity:
     expires_at: int
     issued_at: int = 0
     barred: frozenset[str] = frozenset()
+    anonymous: bool = False
 
     def covers(self, show: str, owner: str | None = None) -> bool:
         """Whether the token speaks for this show: named in it, or made by this very host; and not revoked for it."""
@@ -110,6 +112,7 @@ class Claims(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     aud: Literal["livedrop"]
     iss: str
     iat: int = 0
+    anonymous: bool = False
 
 
 def is_subject(value: object) -> bool:
@@ -195,7 +198,9 @@ class Tokens:
         self.revoked = revoked or Revoked()
         self._refused = self.revoked.subjects
 
-    def mint(self, subject: str, role: Role, shows: list[str], ttl_seconds: int) -> tuple[str, int]:
+    def mint(
+        self, subject: str, role: Role, shows: list[str], ttl_seconds: int, *, anonymous: bool = False
+    ) -> tuple[str, int]:
         """Return a token and its end in Unix milliseconds. Raises `not-allowed` where others make the tokens."""
         if self.keyring is not None:
             raise Problem(
@@ -213,6 +218,8 @@ class Tokens:
             "iss": self._issuer,
             "iat": issued,
         }
+        if anonymous:
+            claims["anonymous"] = True
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM), expires * 1000
 
     def verify(self, token: str) -> Identity:
@@ -249,7 +256,14 @@ class Tokens:
             return None
         if claims.iss != self._issuer or not is_subject(claims.sub):
             return None
-        return Identity(claims.sub, claims.role, claims.shows, claims.exp * 1000, claims.iat * 1000)
+        return Identity(
+            claims.sub,
+            claims.role,
+            claims.shows,
+            claims.exp * 1000,
+            claims.iat * 1000,
+            anonymous=claims.anonymous,
+        )
 
     def _theirs(self, token: str, keyring: Keyring) -> Identity:
         """Return who a token speaks for that one of the keyring's keys has signed."""
@@ -287,7 +301,9 @@ class Tokens:
         well_formed = isinstance(shows, list) and all(isinstance(show, str) for show in shows)
         if not well_formed or not is_subject(claims["sub"]):
             raise Problem(Code.UNAUTHENTICATED, "The token's sub or shows are not valid.")
-        return Identity(claims["sub"], role, frozenset(shows), int(claims["exp"]) * 1000, issued_at)
+        anonymous = claims.get("anonymous") is True
+        expires_at = int(claims["exp"]) * 1000
+        return Identity(claims["sub"], role, frozenset(shows), expires_at, issued_at, anonymous=anonymous)
 
 
 def _issued(iat: Any) -> int:

@@ -28,6 +28,7 @@ from server.shows.drops import Drops
 from server.shows.revocations import Revocations
 from server.shows.series import Series
 from server.shows.shows import Shows
+from server.shows.waiting_room import WaitingRoom
 from server.store.cluster import Cluster
 from server.store.redis import connect
 from server.store.redis_clock import RedisClock
@@ -60,6 +61,7 @@ class House:
     batches: Batches
     holds: Holds
     waitlist: Waitlist
+    waiting_room: WaitingRoom | None
     orders: Orders
     methods: Methods
     checkout: Checkout
@@ -172,6 +174,7 @@ def build(settings: Settings) -> House:
         batches=batches,
         holds=holds,
         waitlist=Waitlist(client, batches),
+        waiting_room=WaitingRoom(client, scripts, settings) if settings.show_capacity else None,
         orders=orders,
         methods=methods,
         checkout=Checkout(

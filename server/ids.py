@@ -23,6 +23,7 @@ DERIVED_BITS = 100
 RESERVATION_BYTES = 9
 LETTERS = bytes.maketrans(b"+/", b"xy")
 MAX_LENGTH = 128
+LOT_BITS = 53  # as fine as a float can be
 SHAPE = rf"^[A-Za-z0-9_]{{1,{MAX_LENGTH}}}(?!\n)$"  # of every id
 HOUSEHOLD_BITS = 64  # of an IPv6 address: whoever has one has the 2**64 of its network
 
@@ -42,6 +43,11 @@ def _random(bits: int) -> str:
 def _derived(*parts: str) -> str:
     digest = hashlib.blake2b(b"\0".join(part.encode() for part in parts), digest_size=20).digest()
     return _base32(digest, DERIVED_BITS // 5)
+
+
+def lot() -> float:
+    """Return a random number from 0 to below 1, for an order that nobody can foresee or choose."""
+    return secrets.randbits(LOT_BITS) / (1 << LOT_BITS)
 
 
 def new_show() -> str:

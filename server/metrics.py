@@ -80,6 +80,14 @@ class Spread(Collector):
 
 
 CONNECTIONS = Gauge("livedrop_connections", "Websocket connections open now", registry=REGISTRY)
+CHALLENGES = Counter(
+    "livedrop_challenges_total",
+    "Anonymous viewers who were asked for work before they may join",
+    registry=REGISTRY,
+)
+WAITING_ROOM = Gauge(
+    "livedrop_waiting_room", "Websocket connections that wait for a seat in a full show", registry=REGISTRY
+)
 FOLLOWED_SHOWS = Gauge(
     "livedrop_followed_shows", "Shows with viewers here, whose events are listened to", registry=REGISTRY
 )

@@ -136,6 +136,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     failed_sign_ins: Annotated[int, Meta(ge=0, description="bad tokens a minute per address; 0: any")] = 0
     joins_per_second: Annotated[int, Meta(ge=0, description="viewers who join a show; 0: no limit")] = 0
+    show_capacity: Annotated[int, Meta(ge=0, description="viewers of a show at once; 0: any number")] = 0
+    turn_seconds: Annotated[
+        int, Meta(ge=1, description="how long a seat or place waits for who is away, s")
+    ] = 60
+    challenge_bits: Annotated[int, Meta(ge=0, le=26, description="work to join unnamed, bits; 0: none")] = 0
     trusted_proxies: Annotated[
         tuple[str, ...],
         Meta(

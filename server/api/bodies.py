@@ -197,12 +197,13 @@ class CheckedOut(Struct, kw_only=True):
 
 
 class NewToken(Struct, kw_only=True):
-    """A token for somebody else."""
+    """A token for somebody else; `anonymous` where nobody knows who that is: they may have to do work to come in."""
 
     sub: Annotated[str, Meta(min_length=1, max_length=MAX_SUBJECT_LENGTH)]
     role: Role
     shows: Annotated[list[Identifier], Meta(max_length=100)]
     ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_TTL_SECONDS)] = 3600
+    anonymous: bool = False
 
 
 class MintedToken(Struct, kw_only=True):
@@ -259,6 +260,7 @@ class Figures(Struct, kw_only=True):
     unmet_demand: int
     waitlist: int
     taken: int  # reservations that were given, whatever became of them
+    waiting_room: int  # viewers who wait for a seat, where shows have a capacity
 
 
 class Point(Struct, kw_only=True):

@@ -83,6 +83,13 @@ class Call:
             raise Problem(Code.NOT_ALLOWED, f"The token is not for show {show}.")
         return view, host
 
+    async def seated_show(self) -> dict[str, Any]:
+        """Return the show in the path to a viewer who takes something there; `rate-limited` where it has no seat."""
+        view = await self.show()
+        if self.rooms.waiting_room is not None:
+            await self.rooms.waiting_room.require_seat(self.path["show"], self.identity.subject)
+        return view
+
     def require_show(self, show: str) -> None:
         """Refuse a buyer whose token is for other shows: a subject is somebody only where the token says so.
 

@@ -38,7 +38,7 @@ async def reserve(call: Call) -> Answer:
     with a receipt where one is asked for and anything was decided.
     """
     body: NewReservation = call.body
-    await call.show()
+    await call.seated_show()
     began = monotonic()
     path = call.path
     # The key's scope is the path: the same key on another drop is another operation.
@@ -89,7 +89,7 @@ def place(waiting: Waiting) -> dict[str, Any]:
 async def reserve_bundle(call: Call) -> Answer:
     """Take units of several drops of one show, all of them or none; repeating the key takes nothing more."""
     body: NewBundle = call.body
-    await call.show()
+    await call.seated_show()
     began = monotonic()
     outcome = await call.rooms.holds.bundle(
         call.path["show"],

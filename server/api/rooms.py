@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from server.shows.series import Series
     from server.shows.shows import Shows
     from server.shows.tap import Taps
+    from server.shows.waiting_room import WaitingRoom
     from server.webhooks.endpoints import Webhooks
 
 
@@ -47,6 +48,7 @@ class Rooms:
     series: Series
     holds: Holds
     waitlist: Waitlist
+    waiting_room: WaitingRoom | None
     draws: Draws
     awards: Awards
     receipts: Receipts

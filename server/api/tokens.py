@@ -21,7 +21,11 @@ async def mint(call: Call) -> Answer:
     if body.role not in MINTABLE[call.identity.role]:
         raise Problem(Code.NOT_ALLOWED, f"A {call.identity.role} may not mint a {body.role}.")
     await _require_shows(call, body.shows, "give that away")
-    token, expires_at = call.rooms.tokens.mint(body.sub, body.role, body.shows, body.ttl_seconds)
+    if body.anonymous and body.role is not Role.VIEWER:
+        raise invalid(f"anonymous: a viewer can be, a {body.role} is known.")
+    token, expires_at = call.rooms.tokens.mint(
+        body.sub, body.role, body.shows, body.ttl_seconds, anonymous=body.anonymous
+    )
     return Answer({"token": token, "expires_at": expires_at}, 201)
 
 

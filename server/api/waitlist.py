@@ -20,7 +20,7 @@ PATH = "/v1/shows/{show}/drops/{drop}/waitlist"
 async def join(call: Call) -> Answer:
     """Wait for units, or enter the draw; who waits already keeps the place. Position 0: the units are given already."""
     body: NewPlace = call.body
-    await call.show()
+    await call.seated_show()
     path = call.path
     # Who names no key and asks twice keeps one place; only who was served in between would queue anew.
     operation = call.key or ids.secret(12)

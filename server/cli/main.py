@@ -168,8 +168,12 @@ def token(
     sub: Annotated[str, typer.Option(help="who they are")],
     show: Annotated[list[str] | None, typer.Option(help="a show it is for; none named: every show")] = None,
     ttl: Annotated[int, typer.Option(min=1, max=MAX_TTL_SECONDS, help="seconds until it expires")] = 3600,
+    *,
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="of a viewer whom nobody knows")] = False,
 ) -> None:
     """Print a token."""
+    if anonymous and role is not Role.VIEWER:
+        raise fail(f"--anonymous: a viewer can be, a {role.value} is known.")
     if not is_subject(sub):
         raise fail("--sub: 1 to 128 printable characters without blanks at the ends are expected.")
     settings = load_settings()
@@ -180,7 +184,7 @@ def token(
         )
     settings.data.mkdir(parents=True, exist_ok=True)
     minted, _expires_at = Tokens(settings.secret_key(), settings.issuer).mint(
-        sub, role, show or [EVERY_SHOW], ttl
+        sub, role, show or [EVERY_SHOW], ttl, anonymous=anonymous
     )
     typer.echo(minted)
 

@@ -13,6 +13,7 @@ import msgspec
 
 from server import metrics
 from server.auth import Identity, Right, Role
+from server.challenge import Challenges
 from server.clock import monotonic
 from server.errors import Code, Problem, unavailable
 from server.gateway.admission import Queue
@@ -22,15 +23,20 @@ from server.gateway.wire import HAND_OVER
 from server.protocol.codec import Codec, negotiate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from server.auth import Tokens
+    from server.challenge import Challenge
     from server.gateway.admission import Admission
     from server.gateway.dispatch import Dispatch
     from server.gateway.drain import Drain
     from server.gateway.hub import Hub
+    from server.gateway.lobby import Lobby
     from server.gateway.timers import Timers
     from server.limits.limits import Limits
+    from server.protocol.commands import Proof
     from server.settings import Settings
     from server.shows.shows import Shows
 
@@ -54,6 +60,8 @@ class Gateway:
         admission: Admission,
         limits: Limits,
         settings: Settings,
+        now_ms: Callable[[], int],
+        lobby: Lobby | None = None,
     ) -> None:
         self._tokens = tokens
         self._shows = shows
@@ -62,6 +70,10 @@ class Gateway:
         self._limits = limits
         self._joiners = Queue(settings.joins_per_second or 1)  # those who were sent away
         self._hosts: dict[str, tuple[str, float]] = {}
+        bits = settings.challenge_bits
+        self._challenges = Challenges(settings.secret_key(), bits, now_ms) if bits else None
+        self.now_ms = now_ms  # of the store's clock
+        self.lobby = lobby  # where shows have a capacity
         self.hub = hub
         self.dispatch = dispatch
         self.timers = timers
@@ -99,12 +111,23 @@ class Gateway:
         identity.require(Right.WATCH)
         return identity
 
+    def challenge(self, identity: Identity, show: str, proof: Proof | None) -> Challenge | None:
+        """Return the work that an anonymous viewer has to do first, None where nothing is asked for, or it is done."""
+        if self._challenges is None or not identity.anonymous:
+            return None
+        subject = identity.subject
+        if proof is not None and self._challenges.holds(show, subject, proof.nonce, proof.answer):
+            return None
+        metrics.CHALLENGES.inc()
+        return self._challenges.ask(show, subject)
+
     def require_join(self, role: Role, show: str) -> None:
         """Count one who joins a show. Raises `rate-limited`, for each with another moment to come back at.
 
-        Hosts and moderators are not counted: a show with a crowd before its door needs them most.
+        Hosts and moderators are not counted: a show with a crowd before its door needs them most. Where there is a
+        waiting room nobody is: it gives turns at that pace.
         """
-        wait = self._limits.join(show) if role is Role.VIEWER else 0.0
+        wait = self._limits.join(show) if role is Role.VIEWER and self.lobby is None else 0.0
         if wait:
             detail = "Too many viewers join this show at once."
             wait_ms = self._joiners.place(monotonic(), wait)
@@ -115,6 +138,8 @@ class Gateway:
         metrics.CONNECTIONS.dec()
         self._admission.release(viewer.address)
         self.hub.leave(viewer)
+        if self.lobby is not None:
+            self.lobby.leave(viewer)
 
     async def _handshake(self, scope: Scope) -> tuple[Codec, str, str]:
         require_origin(scope, self.settings.allowed_origins)

@@ -39,9 +39,10 @@ log = structlog.get_logger(__name__)
 class Presence:
     """All shows' viewers on this process. `came` and `left` only note; `run`, or each `tell`, speaks to Redis."""
 
-    def __init__(self, scripts: Scripts, *, lease_ms: int = LEASE_MS) -> None:
+    def __init__(self, scripts: Scripts, *, lease_ms: int = LEASE_MS, keep_ms: int = 0) -> None:
         self._scripts = scripts
         self._lease_ms = lease_ms
+        self._keep_ms = keep_ms  # how long who leaves keeps the seat, where shows have a capacity
         self._rolls: dict[str, Roll] = {}
         self._telling = asyncio.Lock()
 
@@ -106,7 +107,7 @@ class Presence:
         try:
             async with gate:
                 while roll.calls:
-                    call = roll.calls[0]
+                    call = {**roll.calls[0], "keep_ms": self._keep_ms}
                     roll.answered(await ask(self._scripts, "viewer_present", {"show": show}, **call))
         except Problem as problem:
             return problem.detail

@@ -29,20 +29,24 @@ from server.errors import (
 )
 from server.gateway.frames import CODECS, message_frame
 from server.gateway.socket import Socket
-from server.protocol.commands import AnyCommand, Hello, StockCommand, Token
+from server.protocol.commands import AnyCommand, Hello, Ping, StockCommand, Token
 from server.protocol.events import error_message
 from server.protocol.session import RateLimit, Refused, Session
 
 if TYPE_CHECKING:
+    from server.challenge import Challenge
     from server.gateway.door import Gateway
     from server.gateway.frames import Format
     from server.gateway.room import Person, Room
     from server.inventory.outcomes import Reservation
+    from server.protocol.commands import Since
     from server.protocol.events import Message
 
 MAX_WAITING = 64  # commands under way or behind those; more are refused as rate-limited
 MAX_EARLY = 64  # private messages before the welcome; with more the viewer joins anew
 WAIT_MS = 1000  # to come back after, where nobody knows better
+MOST_CHALLENGES = 3  # that a connection may be answered with
+CHALLENGE_SECONDS = 60.0  # to answer one in
 
 
 class Viewer(Socket):
@@ -129,6 +133,8 @@ class Viewer(Socket):
             self._refused(command)
         elif isinstance(command, Hello):
             self._hello(command)
+        elif self.person is None:
+            self._in_line(command)
         elif self._farewell_ms is not None:
             self._send_away(command)
         elif self._waiting is None and self._may_go(command):
@@ -140,9 +146,12 @@ class Viewer(Socket):
         """Meet the deadline: for hello, of the token, or of the close."""
         if self.closing:
             super().overdue()
-        elif self.person is None:
-            seconds = self._gateway.settings.hello_seconds
-            self.close(CLOSE_NO_TOKEN, f"No hello within {seconds:g} s.")
+        elif not self.expires_at:
+            challenged, seconds = self._session.challenges, self._gateway.settings.hello_seconds
+            sentence = (
+                "No answer to the challenge in time." if challenged else f"No hello within {seconds:g} s."
+            )
+            self.close(CLOSE_NO_TOKEN, sentence)
         elif self.expires_at <= now_ms():
             self.close(CLOSE_TOKEN_EXPIRED, "the token has expired", retry_after_ms=0)
         else:
@@ -159,6 +168,18 @@ class Viewer(Socket):
         self._gateway.left(self)
 
     # Hello and farewell.
+
+    def come_in(self, subject: str, since: Since | None) -> None:
+        """Join the show: by now there is a seat."""
+        limit = self._gateway.settings.sockets_per_viewer
+        if not self._gateway.hub.enter(self, subject, since):
+            self.close(
+                CLOSE_CONNECTION_LIMIT, f"{limit} connections are open for this viewer, more are not taken."
+            )
+            return
+        assert self.person is not None  # noqa: S101  the hub has put them into the room
+        self._session.go_live(self.person.limit)
+        self._waiting = deque()  # what they say before they are welcomed waits for it
 
     def welcome(self, *frames: bytes, offset: int) -> None:
         """Be live: with these frames, at this place of the log."""
@@ -200,22 +221,54 @@ class Viewer(Socket):
     def _hello(self, hello: Hello) -> None:
         try:
             identity = self._gateway.admit(hello.token, self.show, self.host, self.address)
-            self._gateway.require_join(identity.role, self.show)
+            challenge = self._gateway.challenge(identity, self.show, hello.proof)
+            if challenge is None:
+                self._gateway.require_join(identity.role, self.show)
         except Problem as problem:
             self._turned_away(problem)
             return
+        if challenge is not None:
+            self._challenge(challenge)
+            return
         self.role = identity.role
         self.expires_at, self.issued_at = identity.expires_at, identity.issued_at
-        limit = self._gateway.settings.sockets_per_viewer
-        if not self._gateway.hub.enter(self, identity.subject, hello.since):
-            self.close(
-                CLOSE_CONNECTION_LIMIT, f"{limit} connections are open for this viewer, more are not taken."
-            )
-            return
-        assert self.person is not None  # noqa: S101  the hub has put them into the room
-        self._session.go_live(self.person.limit)
-        self._waiting = deque()  # what they say before they are welcomed waits for it
         self._watch_expiry()
+        lobby = self._gateway.lobby
+        if lobby is not None and self.counts:
+            self._session.wait()
+            lobby.enter(self, identity.subject, hello.since)
+        else:
+            self.come_in(identity.subject, hello.since)
+
+    def _challenge(self, challenge: Challenge) -> None:
+        """Ask for work; who answers wrongly again and again is sent away."""
+        self._session.challenges += 1
+        if self._session.challenges > MOST_CHALLENGES:
+            self.close(CLOSE_NO_TOKEN, "The proof is not what the challenge asks for.")
+            return
+        self._timers.deadline(self, CHALLENGE_SECONDS)
+        self.send(
+            {
+                "type": "challenge",
+                "nonce": challenge.nonce,
+                "bits": challenge.bits,
+                "answer_by_at": self._gateway.now_ms() + int(CHALLENGE_SECONDS * 1000),
+                "expires_at": challenge.expires_at,
+            }
+        )
+
+    def _in_line(self, command: AnyCommand) -> None:
+        """Take what can be said while waiting for a seat."""
+        if isinstance(command, Ping):
+            answer = self._gateway.dispatch.answer_at_once(self, command)
+        elif isinstance(command, Token):
+            answer = self._renewed(command.token)
+        else:
+            sentence = "You are in the waiting room; what you do counts once you are in the show."
+            self._deny(command, Problem(Code.RATE_LIMITED, sentence, retry_after_ms=WAIT_MS))
+            return
+        if answer is not None:
+            self.send(answer)
 
     def _turned_away(self, problem: Problem) -> None:
         if problem.code is Code.RATE_LIMITED:
@@ -313,7 +366,9 @@ class Viewer(Socket):
             identity = self._gateway.admit(token, self.show, self.host, self.address)
         except Problem as problem:
             return error_message(problem)
-        if identity.subject != self.subject or identity.role is not self.role:
+        lobby = self._gateway.lobby
+        subject = self.subject or (lobby.subject_of(self) if lobby is not None else "")
+        if identity.subject != subject or identity.role is not self.role:
             return error_message(Problem(Code.NOT_ALLOWED, "The fresh token is somebody else's."))
         self.expires_at, self.issued_at = identity.expires_at, identity.issued_at
         self._watch_expiry()

@@ -27,11 +27,19 @@ class Since(Struct, frozen=True):
     offset: Count
 
 
+class Proof(Struct, frozen=True):
+    """Work that was done for a challenge: SHA-256 of `nonce:answer` begins with so many zero bits as were asked for."""
+
+    nonce: Annotated[str, Meta(max_length=64)]
+    answer: Annotated[str, Meta(pattern=r"^[0-9]{1,20}$")]
+
+
 class Hello(Command, tag="hello", frozen=True):
-    """The first message: who I am, and where I was."""
+    """The first message: who I am, and where I was; with `proof` again where the answer was a challenge."""
 
     token: str
     since: Since | None = None
+    proof: Proof | None = None
 
 
 class StockCommand(Command, frozen=True):

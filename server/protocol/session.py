@@ -48,17 +48,22 @@ class RateLimit:
 class Session:
     """The order of a conversation: `hello`, then commands, within the limits."""
 
-    __slots__ = ("_floods", "_invalid", "_limit", "codec", "live")
+    __slots__ = ("_floods", "_invalid", "_limit", "challenges", "codec", "live")
 
     def __init__(self, codec: Codec, limit: RateLimit) -> None:
         self.codec = codec
         self.live = False
+        self.challenges = 0  # that hello was answered with
         self._limit = limit
         self._invalid = 0
         self._floods = 0
 
+    def wait(self) -> None:
+        """Pass from hello to waiting for a seat; the limit is still this socket's own."""
+        self.live = True
+
     def go_live(self, limit: RateLimit) -> None:
-        """Pass from hello to commands; from here on all sockets of a viewer share one limit."""
+        """Pass to commands; from here on all sockets of a viewer share one limit."""
         self.live = True
         self._limit = limit
 

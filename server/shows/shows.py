@@ -222,7 +222,14 @@ class Shows:
 
     async def recount(self, show: str) -> None:
         """Let the viewers of processes that have died go: somebody must where no other process follows the show."""
-        nobody: dict[str, Any] = {"gateway": "", "turn": 1, "here": [], "left": [], "lease_ms": 0}
+        nobody: dict[str, Any] = {
+            "gateway": "",
+            "turn": 1,
+            "here": [],
+            "left": [],
+            "lease_ms": 0,
+            "keep_ms": 0,
+        }
         answer = {"more": True}
         while answer.get("more"):
             answer = await ask(self._scripts, "viewer_present", {"show": show}, most=RECOUNT_LIMIT, **nobody)
@@ -237,7 +244,8 @@ class Shows:
                 pipe.hget(key("show", show=show), "currency")
                 pipe.hgetall(key("drops", show=show))
                 pipe.hgetall(key("stock", show=show))
-                raw, audience, buyers, currency, drops, stock = await pipe.execute()
+                pipe.zcard(key("line", show=show))
+                raw, audience, buyers, currency, drops, stock, waiting = await pipe.execute()
         counted = {name.decode(): int(value) for name, value in raw.items()}
         return {
             "viewers": counted.get("viewers", 0),
@@ -250,6 +258,7 @@ class Shows:
             "unmet_demand": counted.get("unmet_demand", 0),
             "waitlist": sum(shown(terms, stock[drop])["waitlist_length"] for drop, terms in drops.items()),
             "taken": sum(awards(row) for row in stock.values()),
+            "waiting_room": waiting,
         }
 
     async def pinned(self, show: str) -> list[View]:

@@ -190,6 +190,30 @@ KEYS: dict[str, Key] = {
     "viewers": Key(
         "ld:{{{show}}}:viewers", "hash", "gateway", Lifetime.SHOW, "viewer here now -> by how many processes"
     ),
+    "seats": Key(
+        "ld:{{{show}}}:seats",
+        "zset",
+        "shows",
+        Lifetime.SHOW,
+        "viewer who is not here -> until when a seat is kept for them, ms, where shows have a capacity",
+    ),
+    "line": Key(
+        "ld:{{{show}}}:line",
+        "zset",
+        "shows",
+        Lifetime.SHOW,
+        "viewer who waits for a seat -> their lot, below 1, if they came before the show began, else their number",
+    ),
+    "heard": Key(
+        "ld:{{{show}}}:heard", "zset", "shows", Lifetime.SHOW, "viewer who waits -> when they asked last, ms"
+    ),
+    "door": Key(
+        "ld:{{{show}}}:door",
+        "hash",
+        "shows",
+        Lifetime.SHOW,
+        "the line's last number, the pace of turns, and how fast it moves",
+    ),
     "restocks": Key(
         "ld:{{{show}}}:restocks",
         "hash",

@@ -215,6 +215,7 @@ class Moves(WatchedShow):
             left=left,
             lease_ms=SOON_MS,
             most=0,
+            keep_ms=0,
         )
         assert unpacked(self.world.run(told))["count"] == len(self.model.here)
 

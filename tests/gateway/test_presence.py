@@ -369,7 +369,7 @@ class Model:
         current = {process.line.sent[-1]["gateway"] for process in self.processes}
         old = set().union(*(process.names for process in self.processes)) - current
         await let_lapse(self.scene.client, self.scene.show, *old)
-        nobody = {"gateway": "", "turn": 1, "here": [], "left": [], "lease_ms": 0, "most": 1000}
+        nobody = {"gateway": "", "turn": 1, "here": [], "left": [], "lease_ms": 0, "keep_ms": 0, "most": 1000}
         await self.scene.run("viewer_present", **nobody)
         found = await stays(self.scene.client, self.scene.show)
         told = [found.get(process.line.sent[-1]["gateway"], set()) for process in self.processes]

@@ -251,7 +251,7 @@ class Scene(Written):
     async def visited(self, *viewers: str) -> None:
         """Let viewers come to a process that was not heard of before."""
         first = {"gateway": ids.new_gateway(), "turn": 1, "lease_ms": LEASE_MS, "most": len(viewers)}
-        answer = await self.run("viewer_present", here=list(viewers), left=[], **first)
+        answer = await self.run("viewer_present", here=list(viewers), left=[], keep_ms=0, **first)
         assert answer["outcome"] == "counted", answer
 
     async def lapsed(self, *reservations: str) -> None:

@@ -32,6 +32,7 @@ LISTING = "hold_known"  # answers no outcome but a list
 UNREAD = {
     "early": "the clock comes again in the next round",
     "joined": "what is not not-found",
+    "looked": "what is not gone",
     "swept": "the only outcome",
     "flushed": "the only outcome",
     "leased": "the only outcome",

@@ -25,13 +25,12 @@ class Process:
         self.name = name
         self.turn = 0
 
-    async def call(
-        self, here: str = "", left: str = "", *, turn: int = 0, lease_ms: int = LEASE_MS, most: int = CHUNK
-    ) -> Answer:
+    async def call(self, here: str = "", left: str = "", *, turn: int = 0, **options: int) -> Answer:
         """Tell of the viewers named, one letter each, in the next turn or in the given one."""
         self.turn = turn or self.turn + 1
-        args = {"turn": self.turn, "here": list(here), "left": list(left), "lease_ms": lease_ms, "most": most}
-        answer = await self.scene.run("viewer_present", gateway=self.name, **args)
+        times = {"lease_ms": LEASE_MS, "most": CHUNK, "keep_ms": 0, **options}
+        people = {"here": list(here), "left": list(left)}
+        answer = await self.scene.run("viewer_present", gateway=self.name, turn=self.turn, **people, **times)
         await stays(self.scene.client, self.scene.show)
         return answer
 
@@ -114,7 +113,7 @@ async def test_anybody_may_ask(scene: Scene) -> None:
     a = Process(scene, "a")
     await a.count("xy")
     await a.lapse()
-    nobody = {"gateway": "", "turn": 1, "here": [], "left": [], "lease_ms": 0, "most": CHUNK}
+    nobody = {"gateway": "", "turn": 1, "here": [], "left": [], "lease_ms": 0, "keep_ms": 0, "most": CHUNK}
     assert await scene.run("viewer_present", **nobody) == {"outcome": "counted", "count": 0, "more": False}
     await stays(scene.client, scene.show)
     assert not await scene.client.exists(scene.key("gateways"), scene.key("present"), scene.key("viewers"))
@@ -209,5 +208,13 @@ async def test_a_show_that_goes_gets_no_keys(scene: Scene, ttl_ms: int | None) -
     if ttl_ms:
         await scene.live()
         await scene.client.pexpire(scene.key("show"), ttl_ms)
-    call = {"gateway": "a", "turn": 1, "here": ["x"], "left": [], "lease_ms": LEASE_MS, "most": CHUNK}
+    call = {
+        "gateway": "a",
+        "turn": 1,
+        "here": ["x"],
+        "left": [],
+        "lease_ms": LEASE_MS,
+        "keep_ms": 0,
+        "most": CHUNK,
+    }
     assert await scene.refused("viewer_present", **call) == {"outcome": "gone"}

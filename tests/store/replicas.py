@@ -59,6 +59,12 @@ class Member(Node):
             return dict(self.ask("INFO", "replication"))
         return {}
 
+    def serves(self) -> bool:
+        """Whether it answers and has loaded its data: before that it tells its part already, and takes no orders."""
+        with suppress(RedisError):
+            return bool(self.ask("PING"))
+        return False
+
     @property
     def role(self) -> str:
         """`master` or `slave`; empty where it does not answer."""
@@ -118,7 +124,7 @@ class Guarded:
         for member in (*self.servers, *self.sentinels):
             if member.process.poll() is not None:
                 member.start()
-        wait_until(lambda: all(server.role for server in self.servers), "both servers answer")
+        wait_until(lambda: all(server.serves() for server in self.servers), "both servers answer")
         wait_until(lambda: all(map(self.primary_by, self.sentinels)), "all sentinels answer")
         primary = self.primary
         for server in self.servers:

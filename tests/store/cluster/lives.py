@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from server import ids
 from server.checkout.idempotency import Run, Stored
 from server.checkout.saga import Paid, Request
@@ -18,8 +20,10 @@ from server.inventory import asks
 from server.inventory.outcomes import Held, Waiting
 from server.limits.meter import Limit, Meter
 from server.limits.telling import PARTS, Telling
+from server.settings import Settings
 from server.shows.recordings import Recordings
 from server.shows.series import Series
+from server.shows.waiting_room import WaitingRoom
 from server.store.keys import key
 from server.store.redis_clock import RedisClock
 from server.workers.audit import audit
@@ -75,6 +79,7 @@ async def live_through(house: House, show: str) -> None:
     await _record(house, show)
     await _ask_twice(house, show)
     await _share_limits(house, show)
+    await _line_up(house, show)
     await house.revocations.revoke("cleo", [show], 0, everyone=False)
     await _rebuild(house, show, drop)
     await _move(house, show, drop)
@@ -203,6 +208,16 @@ async def _share_limits(house: House, show: str) -> None:
         assert second.wait(monotonic()) == 0
         await lines[1].told()
         assert second.left(monotonic()) > 0
+
+
+async def _line_up(house: House, show: str) -> None:
+    """Come to the show while it is full, with a seat for one."""
+    room = WaitingRoom(house.client, house.scripts, Settings(show_capacity=1))
+    names = ["eve", "fay", "gil"]
+    assert [standing.place for standing in await room.enter(show, names)] == [0, 1, 2]
+    await room.require_seat(show, "eve")
+    with pytest.raises(Problem):
+        await room.require_seat(show, "gil")
 
 
 async def _move(house: House, show: str, drop: str) -> None:
