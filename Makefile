@@ -23,7 +23,7 @@ pip_install = $(BIN)/python -m pip install --quiet --no-input --disable-pip-vers
   || { $(show_log); $(say) "The installation failed; the lines above say why." >&2; exit 1; }
 
 .NOTPARALLEL:
-.PHONY: help demo test lint load bench bench-gateway bench-inventory bench-checkout bench-pages soak multitude \
+.PHONY: help demo test lint load bench bench-gateway bench-inventory bench-checkout bench-pages soak rolling multitude \
   conformance contract test-outside stories fuzz attack fault-table sbom lock clean debian
 
 help:
@@ -41,6 +41,7 @@ help:
 	  "make attack    each hostile input against a real server: what was expected, what came, what the log says" \
 	  "make fault-table    the tests of all that goes wrong in this field, and what came of them, into docs/faults.md" \
 	  "make sbom    what a running Livedrop is made of, as a CycloneDX list in dist/" \
+	  "make rolling    every process of a server is replaced under 2,000 viewers who watch and buy; nobody loses anything" \
 	  "make multitude    10,000 viewers, stalled and returning ones among them, miss nothing" \
 	  "make conformance  the whole Autobahn suite against the websocket door" \
 	  "make contract    two minutes of made-up requests against what /openapi.json promises" \
@@ -100,6 +101,10 @@ bench-pages: $(VENV)/.dev $(VENV)/.web debian
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.chaos.soak $(ARGS)
 	@$(say) "The soak has ended, and the books balance."
+
+rolling: $(VENV)/.dev
+	@$(BIN)/python -m loadtests.rolling $(ARGS)
+	@$(say) "The release is done, and nobody lost anything."
 
 stories: $(VENV)/.dev
 	@$(BIN)/python -m tests.flows.soak $(ARGS)

@@ -28,6 +28,7 @@ TASKS = [
     "bench-inventory",
     "bench-checkout",
     "soak",
+    "rolling",
     "stories",
     "fuzz",
     "attack",

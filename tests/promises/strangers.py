@@ -10,6 +10,7 @@ BOUNDS, AUTH, THEIRS = "attacks/test_bounds.py", "test_auth.py", "test_foreign_t
 CALLERS, INPUT, CODEC = "flows/bad/test_callers.py", "flows/bad/test_input.py", "protocol/test_codec.py"
 PARSER, FRONT, ROLES = "gateway/test_parser.py", "gateway/test_front.py", "api/test_roles.py"
 DOORS, LIMITS, SENDING = "limits/test_doors.py", "limits/test_limits.py", "webhooks/test_sending.py"
+ROOM = "waiting_room/test_doors.py"
 SUPPLY, HARD = "house/test_supply.py", "test_hardening.py"
 
 STRANGERS = (
@@ -166,6 +167,32 @@ STRANGERS = (
         ATTACKS
         + of("api/test_headers.py", "who_came_by_https_is_told_to_stay", "no_answer_names_its_server")
         + of("api/test_pages.py", "a_page_needs_nothing_that_the_policy_forbids"),
+    ),
+    Promise(
+        "more_people_than_seats",
+        "more viewers come to a show than it has room for, or bots keep its places",
+        "they wait in a line that nobody gets round, by lot if they came before the show; a place that is left is given on",
+        of(
+            ROOM,
+            "one_seat",
+            "http_is_no_way_round",
+            "before_the_show_begins",
+            "the_place_is_kept",
+            "who_waits_can_wait_and_nothing_else",
+        )
+        + of(
+            "lua/test_room_enter.py",
+            "any_crowd",
+            "a_turn_that_is_not_used_goes_to_the_next",
+            "who_is_not_heard_of_loses_the_place",
+        ),
+    ),
+    Promise(
+        "made_up_viewers",
+        "a program joins under a thousand names",
+        "each anonymous one has to do work first, where the operator asks for it; nobody can use another's",
+        of(ROOM, "the_unknown_do_work_first", "work_of_others_counts_for_nothing")
+        + of("test_challenge.py", "work_counts_for_one_viewer_in_one_show", "a_changed_nonce_is_none"),
     ),
     Promise(
         "careless_production",
