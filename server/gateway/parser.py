@@ -48,6 +48,8 @@ TEXT, BINARY, CLOSE, PING, PONG = Kind
 WHOLE = {0x80 | kind: kind for kind in (TEXT, BINARY, PING, PONG)}
 WHOLE_TEXT, WHOLE_BINARY = 0x80 | TEXT, 0x80 | BINARY
 
+OPCODES = frozenset(Opcode)
+
 Messages = list[tuple[Kind, bytes]]
 
 
@@ -273,9 +275,14 @@ class _Unusual:
 
 
 def _frame_size(data: bytes, at: int) -> int:
-    """Return the size of the masked frame at `at`, header included; 0 while its length has not come."""
+    """Return the size of the frame at `at`, header included; 0 while its length has not come.
+
+    Of one that its first two bytes make invalid, not masked or of no known kind, they are all that is waited for.
+    """
     if len(data) < at + 2:
         return 0
+    if not data[at + 1] & 0x80 or data[at] & 0x0F not in OPCODES:
+        return 2
     length = data[at + 1] & 0x7F
     width = {TWO_BYTES: 2, TWO_BYTES + 1: 8}.get(length, 0)
     body = at + 2 + width

@@ -12,6 +12,7 @@ MOST_CHANGES = 6  # of one input
 NUMBERS = (b"0", b"-1", b"1", b"127", b"128", b"255", b"256", b"65535", b"65536", b"4294967295", b"1" * 40)
 EDGES = (0x00, 0x01, 0x0A, 0x0D, 0x20, 0x22, 0x7E, 0x7F, 0x80, 0x81, 0xC1, 0xFE, 0xFF)
 REPEATS = (2, 3, 10, 100, 1_000)
+MOST_REPEATED = 2**20  # bytes
 
 
 def changed(chance: Random, kept: Sequence[bytes], words: Sequence[bytes], most: int) -> bytes:
@@ -22,7 +23,8 @@ def changed(chance: Random, kept: Sequence[bytes], words: Sequence[bytes], most:
     data = bytearray(chance.choice(kept))
     for _ in range(chance.randint(1, MOST_CHANGES)):
         chance.choice(CHANGES)(chance, data, kept, words)
-    return bytes(data[:most])
+        del data[most:]  # here: changes multiply
+    return bytes(data)
 
 
 def _place(chance: Random, data: bytearray) -> tuple[int, int]:
@@ -71,7 +73,7 @@ def _without(chance: Random, data: bytearray, _kept: Sequence[bytes], _words: Se
 def _again(chance: Random, data: bytearray, _kept: Sequence[bytes], _words: Sequence[bytes]) -> None:
     """Repeat a stretch, so that depth and length come about."""
     start, end = _place(chance, data)
-    data[end:end] = data[start:end] * chance.choice(REPEATS)
+    data[end:end] = data[start:end] * min(chance.choice(REPEATS), MOST_REPEATED // max(1, end - start) + 1)
 
 
 def _crossed(chance: Random, data: bytearray, kept: Sequence[bytes], _words: Sequence[bytes]) -> None:

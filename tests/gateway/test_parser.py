@@ -191,9 +191,20 @@ def test_noise_is_survived(parts: list[bytes], deflate: bool) -> None:  # noqa: 
         (bytes((WHOLE_BINARY, 0x80 | 127)) + b"\xff" * 8, 1009),
         (frame(BINARY, b"x" * LIMIT) + bytes((FIN, 0x81)), 1009),
         (bytes((WHOLE_BINARY, 5)), 1002),
+        (bytes((WHOLE_BINARY, 126)), 1002),
         (bytes((FIN | 7, 0x85)), 1002),
+        (bytes((FIN | 7, 0x80 | 127)), 1002),
     ],
-    ids=["64 bits", "16 bits", "all bits", "second fragment", "no mask", "opcode"],
+    ids=[
+        "64 bits",
+        "16 bits",
+        "all bits",
+        "second fragment",
+        "no mask",
+        "no mask, length to come",
+        "opcode",
+        "opcode, length to come",
+    ],
 )
 def test_a_wrong_header_is_enough(start: bytes, code: int) -> None:
     """A frame that is too big, unmasked or of no kind fails before any of its payload has come."""
