@@ -102,8 +102,11 @@ class WaitingRoom:
 
 
 def estimate(place: int, rate: float) -> int | None:
-    """Return the time until a place's turn at so many turns per second, ms; None where nobody can say."""
+    """Return the time until a place's turn at so many turns per second, ms; None where nobody can say.
+
+    Two digits of it: more would be news every second to everybody, and no truer.
+    """
     if place < 1 or rate < KNOWN_TURNS:
         return None
-    estimated = round(place / rate * 1000)
+    estimated = int(float(f"{place / rate * 1000:.2g}"))
     return estimated if estimated <= MOST_ESTIMATE_MS else None

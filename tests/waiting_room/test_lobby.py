@@ -184,6 +184,7 @@ def test_many_are_asked_about_less_often() -> None:
 def test_an_estimate() -> None:
     """Place by turns per second; nothing where turns are rare, or it would take hours."""
     assert estimate(30, 0.5) == 60_000
+    assert estimate(1_234, 10.0) == 120_000
     assert estimate(0, 1.0) is None
     assert estimate(1, KNOWN_TURNS * 0.99) is None
     assert estimate(1_000_000, 1.0) is None
