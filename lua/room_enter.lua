@@ -6,14 +6,15 @@
 -- events: none
 --- @include "answer"
 --- @include "now_ms"
+--- @include "room_gone"
 --- @include "room_turns"
 local show_key = KEYS[1]  -- hash  the show
-local mine_key = KEYS[2]  -- hash  viewer -> what they took part in
+local mine_key = KEYS[2]  -- hash  viewer -> what they have in the show
 local viewers_key = KEYS[3]  -- hash  viewer here -> by how many processes
 local seats_key = KEYS[4]  -- zset  viewer who is away -> until when their seat is kept, ms
 local line_key = KEYS[5]  -- zset  viewer who waits -> their lot, below 1, or number, 1 and above
 local heard_key = KEYS[6]  -- zset  viewer who waits -> when they asked last, ms
-local door_key = KEYS[7]  -- hash  last (number given), due_us (of the pace), full_at, rate, rate_at
+local door_key = KEYS[7]  -- hash  last (number given), due_us (of the pace), full_at, rate, rate_at, woke_at
 local viewers = cmsgpack.unpack(ARGV[1])  -- list  who asks, each once
 local lots = cmsgpack.unpack(ARGV[2])  -- list  a random number from 0 to below 1 for each
 local capacity = tonumber(ARGV[3])  -- integer  viewers at once
@@ -30,11 +31,7 @@ end
 local now = now_ms()
 local open = known[1] ~= 'scheduled'
 redis.call('ZREMRANGEBYSCORE', seats_key, '-inf', now)
-local gone = redis.call('ZRANGE', heard_key, '-inf', now - keep_ms, 'BYSCORE', 'LIMIT', 0, 1000)
-if #gone > 0 then
-  redis.call('ZREM', line_key, unpack(gone))
-  redis.call('ZREM', heard_key, unpack(gone))
-end
+room_gone(line_key, heard_key, door_key, now, keep_ms)
 
 local length = redis.call('ZCARD', line_key)
 local free = capacity - redis.call('HLEN', viewers_key) - redis.call('ZCARD', seats_key)
@@ -43,9 +40,18 @@ local seats = redis.call('ZMSCORE', seats_key, unpack(viewers))
 local parts = redis.call('HMGET', mine_key, unpack(viewers))
 local stands = redis.call('ZMSCORE', line_key, unpack(viewers))
 local places, stays, goes = {}, {}, {}
+local function has_units(record)
+  local mine = record and cmsgpack.unpack(record) or {}
+  for n = 1, #mine, 3 do
+    if mine[n] > 0 and mine[n + 1] > 0 then
+      return true
+    end
+  end
+  return false
+end
 for i, viewer in ipairs(viewers) do
-  if here[i] or seats[i] or parts[i] then
-    -- Who has units here, or waits for some, comes in whether there is room or not; the seat is theirs from here on.
+  if here[i] or seats[i] or has_units(parts[i]) then
+    -- Who has units here comes in whether there is room or not; the seat is theirs from here on.
     if not here[i] and not seats[i] then
       redis.call('ZADD', seats_key, now + keep_ms, viewer)
       free = free - 1

@@ -1,5 +1,5 @@
 -- Give free seats to those who wait longest, as fast as the pace allows. Returns how many turns per second were given
--- lately, once the show has been full: how fast it fills for the first time tells nothing about how fast the line moves.
+-- lately, once the show has been full: how fast it fills tells nothing about how fast the line moves then.
 local function room_turns(seats_key, line_key, heard_key, door_key, now, free, per_second, keep_ms)
   local most, spread_ms = 256, 60000
   local door = redis.call('HMGET', door_key, 'due_us', 'full_at', 'rate', 'rate_at')

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 LOOKS_PER_SECOND = 5_000
+LOOKS_PER_KEEPING = 4  # at least, of the time that a place is kept for who is not asked about
 AT_ONCE = 128
 TURN = 32  # people told per turn of the loop
 PLACES_PER_SECOND = 100  # who is that much further back is told a second less often …
@@ -67,7 +68,8 @@ class Waiter:
 class Crowd:
     """Those who wait for one show here."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep_ms: int) -> None:
+        self._look_seconds = min(LOOK_SECONDS, keep_ms / 1000 / LOOKS_PER_KEEPING)
         self.people: dict[str, Waiter] = {}
         self.arrived: deque[Waiter] = deque()  # nobody has asked about these yet
         self.known: deque[tuple[float, Waiter]] = deque()  # when to ask about the others again, soonest first
@@ -84,7 +86,7 @@ class Crowd:
 
     def again(self, waiters: list[Waiter], now: float) -> None:
         """Ask about these again, a look later."""
-        at = now + max(LOOK_SECONDS, len(self.people) / LOOKS_PER_SECOND)
+        at = now + max(self._look_seconds, len(self.people) / LOOKS_PER_SECOND)
         self.known.extend((at, waiter) for waiter in self.staying(waiters))
 
     def staying(self, waiters: list[Waiter]) -> list[Waiter]:
@@ -95,7 +97,7 @@ class Crowd:
         """Return the seconds until somebody is to be asked about, if nobody comes."""
         if self.arrived:
             return 0.0
-        return max(0.0, self.known[0][0] - now) if self.known else LOOK_SECONDS
+        return max(0.0, self.known[0][0] - now) if self.known else self._look_seconds
 
 
 class Lobby:
@@ -116,7 +118,7 @@ class Lobby:
         """Let a viewer who has said hello come in as soon as there is a seat: `viewer.come_in` is called then."""
         crowd = self._crowds.get(viewer.show)
         if crowd is None:
-            crowd = self._crowds[viewer.show] = Crowd()
+            crowd = self._crowds[viewer.show] = Crowd(self._room.keep_ms)
             task = asyncio.create_task(self._serve(viewer.show, crowd))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

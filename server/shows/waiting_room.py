@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from server import ids
 from server.errors import Code, Problem
-from server.store.answers import ask
+from server.store.answers import ask, unpacked
 from server.store.keys import key
 from server.store.redis import reaching
 
@@ -80,7 +80,7 @@ class WaitingRoom:
     async def require_seat(self, show: str, viewer: str) -> None:
         """Raise `rate-limited` for a viewer of a full show who is not in it: its waiting room is the live socket's.
 
-        Who has units there, or waits for some, may go on with them from anywhere.
+        Who has units there may go on with them from anywhere.
         """
         with reaching("looking for a viewer's seat"):
             async with self._client.pipeline(transaction=False) as pipe:
@@ -88,9 +88,10 @@ class WaitingRoom:
                 pipe.zcard(key("line", show=show))
                 pipe.hexists(key("viewers", show=show), viewer)
                 pipe.zscore(key("seats", show=show), viewer)
-                pipe.hexists(key("mine", show=show), viewer)
-                here, waiting, *reasons = await pipe.execute()
-        if (here >= self._capacity or waiting) and not any(reasons):
+                pipe.hget(key("mine", show=show), viewer)
+                here, waiting, *seats, mine = await pipe.execute()
+        full = here >= self._capacity or waiting
+        if full and not any(seats) and not has_units(mine):
             sentence = f"The show has room for {self._capacity} viewers and is full; {waiting} wait."
             raise Problem(Code.RATE_LIMITED, f"{sentence} Wait on the live socket.", retry_after_ms=RETRY_MS)
 
@@ -99,6 +100,12 @@ class WaitingRoom:
         with reaching("counting who waits"):
             count: int = await self._client.zcard(key("line", show=show))
         return count
+
+
+def has_units(mine: bytes | None) -> bool:
+    """Whether somebody has units of a show: by their record there, which also has what was let go and their places."""
+    fields = unpacked(mine) if mine else []
+    return any(number > 0 and units > 0 for number, units in zip(fields[::3], fields[1::3], strict=True))
 
 
 def estimate(place: int, rate: float) -> int | None:

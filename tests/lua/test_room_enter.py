@@ -100,6 +100,20 @@ async def test_who_is_not_heard_of_loses_the_place(scene: Scene) -> None:
     assert await room.places("b") == [2]
 
 
+async def test_where_we_were_away_everybody_keeps_their_place(scene: Scene) -> None:
+    """After a time in which nobody at all was heard of, nobody loses anything, and has as long again to be heard of."""
+    await scene.live()
+    room = Room(scene, 1)
+    assert await room.places("abcd") == [0, 1, 2, 3]
+    await room.silent("bcd")
+    assert await room.places("d") == [3]
+    assert await room.places("cb") == [2, 1]
+    await room.silent("bc")
+    assert await room.places("d") == [3]
+    await scene.client.hset(scene.key("door"), "woke_at", 1)
+    assert await room.places("d") == [1]
+
+
 async def test_before_the_show_begins_lots_decide(scene: Scene) -> None:
     """Nobody comes in before; then lots decide about those who came before, and whoever came later stands behind."""
     await scene.created()
@@ -122,6 +136,16 @@ async def test_who_takes_part_comes_in_beyond_the_capacity(scene: Scene) -> None
     assert await room.places("z") == [0]
     await room.away("a")
     assert await room.places("b") == [1]
+
+
+async def test_who_let_everything_go_or_only_waits_waits(scene: Scene) -> None:
+    """What is let go again is no way in, nor is a place in a drop's queue, which cost nothing."""
+    drop = await scene.opened(1)
+    await scene.released(await scene.held(drop, "y"), "y")
+    await scene.held(drop, "z")
+    await scene.joined(drop, "x")
+    room = Room(scene, 1)
+    assert await room.places("axyz") == [1, 2, 3, 0]
 
 
 async def test_who_is_in_the_show_needs_no_seat_twice(scene: Scene) -> None:

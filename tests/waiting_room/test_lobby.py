@@ -169,7 +169,7 @@ def test_news_far_back_comes_now_and_then() -> None:
 
 def test_many_are_asked_about_less_often() -> None:
     """Who waits is asked about once a second, among ten thousand every two seconds; who has just come first."""
-    crowd = Crowd()
+    crowd = Crowd(60_000)
     waiters = [Waiter(str(number)) for number in range(10_000)]
     crowd.people = {waiter.subject: waiter for waiter in waiters}
     crowd.again(waiters, 0.0)
