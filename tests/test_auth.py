@@ -53,6 +53,16 @@ def part(value: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
+@pytest.mark.parametrize("anonymous", [True, False])
+def test_whether_somebody_is_known(anonymous: bool) -> None:  # noqa: FBT001  a parameter of the test
+    """A token says it, whoever has made it; where it says nothing its owner is known."""
+    token, _ = Tokens(SECRET).mint("anna", Role.VIEWER, ["sh_1"], 60, anonymous=anonymous)
+    assert Tokens(SECRET).verify(token).anonymous is anonymous
+    assert Tokens(SECRET).verify(signed(anonymous=anonymous)).anonymous is anonymous
+    assert Tokens(SECRET).verify(signed(anonymous=anonymous, more="claims")).anonymous is anonymous
+    assert not Tokens(SECRET).verify(signed()).anonymous
+
+
 def test_a_good_token_is_who_it_says() -> None:
     """Subject, role, shows and end come out as they were minted."""
     tokens = Tokens(SECRET)

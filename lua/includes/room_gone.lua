@@ -1,5 +1,5 @@
--- Let those go who were not heard of for so long, some at a time. Where nobody was heard of for half that time, it was we
--- who were away: everybody keeps their place, and has as long again to be heard of.
+-- Let those go who were not heard of for so long, some at a time. Where nobody was heard of for half that time, it was
+-- we who were away: everybody keeps their place, and has as long again to be heard of.
 local function room_gone(line_key, heard_key, door_key, now, keep_ms)
   local newest = redis.call('ZRANGE', heard_key, -1, -1, 'WITHSCORES')[2]
   if newest and tonumber(newest) < now - keep_ms / 2 then

@@ -35,7 +35,8 @@ def beside(tmp_path: Path) -> ServerProcess:
 
 def test_a_token_stands_alone_on_stdout(beside: ServerProcess) -> None:
     """`livedrop token` prints the JWT and nothing else; it speaks for the named shows only."""
-    done = beside.command("token", "--role", "viewer", "--sub", "ann", "--show", "sh_a", "--show", "sh_b")
+    words = ("--role", "viewer", "--sub", "ann", "--show", "sh_a", "--show", "sh_b", "--anonymous")
+    done = beside.command("token", *words)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1
     identity = beside.tokens.verify(done.stdout.strip())
@@ -44,6 +45,7 @@ def test_a_token_stands_alone_on_stdout(beside: ServerProcess) -> None:
         Role.VIEWER,
         frozenset({"sh_a", "sh_b"}),
     )
+    assert identity.anonymous
 
 
 def test_a_feed_is_imported_with_its_rejected_rows(beside: ServerProcess, tmp_path: Path) -> None:
