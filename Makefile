@@ -203,18 +203,19 @@ $(VENV)/.web: $(PAGES) | $(VENV)/.made
 	mkdir -p $(VENV)/web; cp $(PAGES) $(VENV)/web/; $(npm_install)
 	@touch $@
 
-# The tests drive Debian's own Chromium, and put its nginx and HAProxy before a server.
-DEBIAN := chromium nginx haproxy
+# The tests drive Debian's own Chromium, put its nginx and HAProxy before a server, and make disks and links fail with
+# strace and ip: commands, with their package where it has another name.
+DEBIAN := chromium nginx haproxy strace ip:iproute2
 apt_install = { $(1) apt-get -qq update && $(1) env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes \
   --no-install-recommends $(2); } >$(LOG) 2>&1 \
   || { $(show_log); $(say) "$(2) could not be installed; the lines above say why." >&2; exit 1; }
 
 debian: | $(VENV)/.made
 	@export PATH="$$PATH:/usr/sbin:/sbin"; lacking=""; \
-	for program in $(DEBIAN); do command -v "$$program" >/dev/null || lacking="$$lacking $$program"; done; \
+	for each in $(DEBIAN); do command -v "$${each%:*}" >/dev/null || lacking="$$lacking $${each#*:}"; done; \
 	if [ -z "$$lacking" ]; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	  $(say) "The tests need commands named$$lacking; please install them and run this again." >&2; exit 1; \
+	  $(say) "The tests need$$lacking; please install them and run this again." >&2; exit 1; \
 	fi; \
 	$(say) "Installing Debian's$$lacking for the tests, once …"; \
 	if [ "$$(id -u)" = 0 ]; then $(call apt_install,,$$lacking); \

@@ -108,6 +108,17 @@ FAULTS = (
         of(MISCONF, "a_full_disk_stops_the_sale", "a_store_that_always_flushes_ends_instead"),
     ),
     Promise(
+        "disk_that_cannot_flush",
+        "the store's disk takes what is written, and flushing it fails (EIO), once a second or always",
+        "the sale stops, an alarm is up; with the end of the log no paid order is lost; mended it sells",
+        of(
+            "faults/test_fsync.py",
+            "a_flush_that_fails_stops_the_sale",
+            "what_was_never_flushed_is_lost_and_no_order_is",
+            "a_store_that_always_flushes_acknowledges_nothing",
+        ),
+    ),
+    Promise(
         "store_answers_that_it_cannot",
         "NOSCRIPT, BUSY, LOADING, READONLY, MOVED, ASK, TRYAGAIN, CROSSSLOT and their like",
         "one effect or `unavailable`; a step is never split",
@@ -133,6 +144,12 @@ FAULTS = (
             "a_deaf_subscription_is_found_and_made_anew",
         ),
         of("faults/test_witness.py", "a_faithless_story_is_found_out"),
+    ),
+    Promise(
+        "network_cut_in_silence",
+        "every packet between a server and its store vanishes, and neither is told",
+        "found by its own echo, not ready meanwhile, viewers stay, others sell; then all goes on by itself",
+        of("faults/test_parted.py", "a_silent_cut_is_found_by_the_echo"),
     ),
     Promise(
         "place_lost",
@@ -227,8 +244,14 @@ FAULTS = (
     Promise(
         "message_that_nobody_takes",
         "a message of the outbox fails again and again",
-        "parked after ten tries, the others flow; figures and `livedrop doctor` show it",
+        "parked after ten tries, the others flow; figures, `livedrop doctor` and `livedrop audit` show it",
         of(HOOKS, "a_parked_message_lets_the_next_one_through")
-        + of("cli/test_doctor.py", "messages_are_judged_by_who_waits"),
+        + of("cli/test_doctor.py", "messages_are_judged_by_who_waits")
+        + of(
+            "cli/test_audit_parked.py",
+            "who_did_not_take_what",
+            "who_wants_no_more_is_enabled_first",
+            "the_audit_shows_them_and_ends_with_0",
+        ),
     ),
 )

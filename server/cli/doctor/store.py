@@ -70,7 +70,8 @@ def persistence(told: Mapping[str, Any], appendfsync: str, *, production: bool) 
         return graver("persistence", "appendonly no", advice, production=production)
     found = f"appendonly yes, appendfsync {appendfsync or 'not told'}"
     if told.get("aof_last_write_status", "ok") != "ok":
-        return wrong("persistence", f"{found}, the last write failed", "Look at its disk: full, or broken.")
+        advice = "Look at its disk: full, or broken. If a flush failed it needs BGREWRITEAOF, or a new start, then."
+        return wrong("persistence", f"{found}, the last write failed", advice)
     if appendfsync == "no" or (appendfsync == "everysec" and production):
         advice = (
             "Set appendfsync always: a crash of its machine loses what was reserved since the last flush."
