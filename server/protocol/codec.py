@@ -14,7 +14,16 @@ import msgpack
 import msgspec
 
 from server.errors import Code, Problem
-from server.protocol.commands import MAX_BUNDLE_ITEMS, AnyCommand, Bundle, BundleItem, Command, Hello, Since
+from server.protocol.commands import (
+    MAX_BUNDLE_ITEMS,
+    AnyCommand,
+    Bundle,
+    BundleItem,
+    Command,
+    Hello,
+    Proof,
+    Since,
+)
 from server.protocol.shapes import MAX_OPERATION_ID_LENGTH
 
 if TYPE_CHECKING:
@@ -32,8 +41,13 @@ class _PlainSince(Since, frozen=True, forbid_unknown_fields=True):
     """A place and nothing else."""
 
 
+class _PlainProof(Proof, frozen=True, forbid_unknown_fields=True):
+    """Work and nothing else."""
+
+
 class _PlainHello(Hello, tag="hello", frozen=True, forbid_unknown_fields=True):
     since: _PlainSince | None = None
+    proof: _PlainProof | None = None
 
 
 class _PlainBundleItem(BundleItem, frozen=True, forbid_unknown_fields=True):

@@ -28,6 +28,7 @@ MESSAGES: tuple[dict[str, Any], ...] = (
     {"type": "waitlist.join", "id": "d", "drop": "dr_a_b"},
     {"type": "waitlist.leave", "id": "e", "drop": "dr_a_b"},
     {"type": "react", "kind": "heart", "count": 100},
+    {"type": "hello", "token": "a.b.c", "proof": {"nonce": "AbCd-_", "answer": "0123456789", "new": {}}},
     {"type": "ping", "id": None},
     {"type": "token", "token": "a.b.c"},
     {"type": "chat", "id": "f", "text": "hi", "more": {"deep": [[[1.5]]]}},

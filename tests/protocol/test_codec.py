@@ -22,6 +22,7 @@ from server.protocol.commands import (
     Command,
     Hello,
     Ping,
+    Proof,
     React,
     Release,
     Reserve,
@@ -142,6 +143,7 @@ def test_what_hides_in_unknown_fields_is_looked_at() -> None:
         for hidden in (
             {"more": deep},
             {"type": "hello", "token": "t", "since": {"epoch": "e", "offset": 1, "x": deep}},
+            {"type": "hello", "token": "t", "proof": {"nonce": "n", "answer": "1", "x": deep}},
         ):
             result = decoded(codec, pack({**plain, **hidden}))
             assert isinstance(result, Problem)
@@ -168,6 +170,10 @@ def test_any_text_in_any_field_is_refused_or_kept_whole(data: str) -> None:
         (
             {"type": "hello", "token": "t", "since": {"epoch": "e", "offset": 7}},
             Hello(token="t", since=Since("e", 7)),
+        ),
+        (
+            {"type": "hello", "token": "t", "proof": {"nonce": "n", "answer": "17"}},
+            Hello(token="t", proof=Proof("n", "17")),
         ),
         ({"type": "reserve", "id": "a", "drop": "d", "quantity": 1}, Reserve(id="a", drop="d", quantity=1)),
         ({"type": "reserve", "id": "é" * 64, "drop": "d", "quantity": 10_000, "new": {"a": [1]}},
