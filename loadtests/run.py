@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from loadtests.audience.measures import WAITED
 from loadtests.distribution import Distribution
 from loadtests.plan import Plan
 from loadtests.seen import Failure
@@ -86,6 +87,12 @@ class Run(Struct, kw_only=True):
     failures: list[Failure] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     clock_error_ms: float = 0.0
+
+    @property
+    def waited(self) -> str:
+        """How many had to wait for a seat in the show, in a sentence; empty where nobody had to."""
+        seen = self.latencies.get(WAITED)
+        return f"Waited in the room: {seen.count:,}, longest {seen.most:.1f} s." if seen is not None else ""
 
     @property
     def passed(self) -> bool:

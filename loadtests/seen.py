@@ -32,8 +32,9 @@ class Seen(Struct, kw_only=True):
     """What one process of Locust measured.
 
     `latencies`: `reserve`, `checkout`, `order` (from the tap to the paid order), `hello`, `recovery` (from a cut to
-    being told of all that was missed), `stock staleness`: each from the intended start. `per_second`: the same by
-    whole second of the run, for curves. `refusals`: by command, by code.
+    being told of all that was missed), `stock staleness`: each from the intended start; `waiting room`: of who was
+    held up there, from the first word of it. `per_second`: the same by whole second of the run, for curves.
+    `refusals`: by command, by code.
     """
 
     pid: int

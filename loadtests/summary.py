@@ -52,11 +52,12 @@ def findings(console: Console, found: list[Finding]) -> None:
 
 def sentence(run: Run) -> str:
     """Return what the run did, in a sentence."""
-    return (
+    said = (
         f"{run.plan.viewers:,} viewers for {run.seconds:.0f} s: {run.messages:,} live messages checked, "
         f"{run.reservations:,} reservations, {run.orders:,} orders, {run.units_sold:,} units sold; viewers' moments "
         f"are true to {run.clock_error_ms:.1f} ms."
     )
+    return f"{said} {run.waited}".rstrip()
 
 
 def doubts(run: Run) -> list[str]:
@@ -74,7 +75,7 @@ def doubts(run: Run) -> list[str]:
             f"Other programs used {mean:.1f} of this machine's {machine.cores} cores: the times are theirs too."
         )
     there = max((opening.viewers for opening in run.openings), default=run.plan.viewers)
-    if there < run.plan.viewers * PRESENT and not run.plan.recording:
+    if there < run.plan.viewers * PRESENT and not (run.plan.recording or run.waited):
         said.append(
             f"At most {there:,} of {run.plan.viewers:,} viewers were there when a drop opened: they could not arrive "
             f"within {run.plan.arrival_seconds:.0f} s."

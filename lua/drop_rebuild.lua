@@ -17,6 +17,9 @@ local epoch = ARGV[2]  -- string  of the freeze
 local revision = tonumber(ARGV[3])  -- integer  of the numbers that the caller counted, -1: the drop is lost
 local plan = cmsgpack.unpack(ARGV[4])  -- map  terms?, quantity, held, sold, sales, lapsed, first, seed, seed_hash
 
+for _, units in ipairs({ plan.quantity, plan.held, plan.sold }) do
+  assert(units >= 0 and units < 2 ^ 40, 'units are counted from 0 up, and not beyond what numbers can add')
+end
 local state = redis.call('HMGET', show_key, 'epoch', 'frozen')
 if not state[2] or state[1] ~= epoch then
   return answer('not-frozen')

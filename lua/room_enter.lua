@@ -2,7 +2,7 @@
 --   the order that their lots decide, who came later behind them in their own
 -- returns: outcome looked, with open (whether the show has begun), places (for each viewer in their order: 0 where they
 --   may come in, -1 where the line is full), waiting (how many wait), rate (turns per second lately, where there were
---   any) and starts_at where it is planned; gone where the show is
+--   any), the show's title and starts_at where it is planned; gone where the show is
 -- events: none
 --- @include "answer"
 --- @include "now_ms"
@@ -23,7 +23,11 @@ local keep_ms = tonumber(ARGV[5])  -- integer  how long a seat, a turn or a plac
 local longest = tonumber(ARGV[6])  -- integer  places in the line
 
 assert(#viewers == #lots, 'lists of one length are expected')
-local known = redis.call('HMGET', show_key, 'status', 'starts_at')
+for i, viewer in ipairs(viewers) do
+  assert(type(viewer) == 'string' and type(lots[i]) == 'number', 'names and numbers are expected')
+end
+assert(capacity >= 0 and per_second >= 0 and keep_ms > 0 and longest >= 0, 'numbers of 0 or more are expected')
+local known = redis.call('HMGET', show_key, 'status', 'starts_at', 'title')
 -- A show that is gone, or about to be, gets no new keys that would outlive it.
 if redis.call('PTTL', show_key) ~= -1 then
   return answer('gone')
@@ -89,5 +93,5 @@ for i, viewer in ipairs(viewers) do
 end
 return answer('looked', {
   open = open, places = places, waiting = redis.call('ZCARD', line_key), rate = rate,
-  starts_at = tonumber(known[2] or '') or nil,
+  starts_at = tonumber(known[2] or '') or nil, title = known[3],
 })

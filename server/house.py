@@ -9,6 +9,7 @@ from server.auth import Tokens
 from server.checkout.idempotency import Idempotency
 from server.checkout.refunds import Refunds
 from server.checkout.saga import Checkout
+from server.checkout.turns import Turns
 from server.inventory.batch import Terms
 from server.inventory.batcher import Batches
 from server.inventory.flush import Flusher
@@ -158,6 +159,7 @@ def build(settings: Settings) -> House:
     tokens = Tokens(settings.secret_key(), settings.issuer, keyring)
     skip_absent = settings.waitlist_skip_absent
     holds = Holds(client, scripts, batches, skip_absent=skip_absent)
+    turns = Turns()
     return House(
         settings=settings,
         client=client,
@@ -186,6 +188,7 @@ def build(settings: Settings) -> House:
             provider_seconds=settings.provider_seconds,
             action_seconds=settings.action_seconds,
             skip_absent=skip_absent,
+            turns=turns,
         ),
         refunds=Refunds(
             scripts, RedisClock(client), orders, RefundBook(ledger), methods, skip_absent=skip_absent
@@ -195,7 +198,7 @@ def build(settings: Settings) -> House:
         limits=Limits(settings, Telling(scripts, settings.secret_key().encode(), parts=parts)),
         receipts=Receipts(settings.secret_key(), settings.issuer),
         contacts=Seal(settings.secret_key(), "livedrop contact 1"),
-        idempotency=Idempotency(scripts, Seal(settings.secret_key(), "livedrop answer 1")),
+        idempotency=Idempotency(scripts, Seal(settings.secret_key(), "livedrop answer 1"), turns),
         sender=sender,
         webhooks=Webhooks(
             ledger, Seal(settings.secret_key(), "livedrop webhook 1"), sender, RedisClock(client)

@@ -27,6 +27,7 @@ LIVE_SECONDS = 10  # of which the live file has curves
 
 # Names of durations.
 HELLO, RECOVERY, RETURN, TOKEN = "hello", "recovery", "return", "token"
+WAITED = "waiting room"  # from the first word of it to the welcome, or to the run's end
 RESERVE, RELEASE, CHECKOUT, ORDER = "reserve", "release", "checkout", "order"
 STALENESS, LATENESS, DELAY, HOSTING = "stock staleness", "lapse lateness", "drop to viewer", "host"
 LAG = "generator lag"  # how late this process itself did what was due: a part of every other duration

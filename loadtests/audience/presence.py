@@ -7,15 +7,18 @@ their account.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from random import Random
 from typing import TYPE_CHECKING
 
 from loadtests.audience.doing import Doing, generic
 from loadtests.audience.line import VANISHED, Ended, Line
-from loadtests.audience.measures import HELLO, RECOVERY, RETURN, STALENESS
+from loadtests.audience.measures import HELLO, RECOVERY, RETURN, STALENESS, WAITED
 from loadtests.audience.watch import Watch
 from loadtests.seen import Account
+from server.challenge import MOST_BITS
+from server.client.work import search
 from server.errors import CLOSE_FINAL_FROM, CLOSE_LEAVING, CLOSE_POSITION_LOST, CLOSE_TOO_SLOW
 from server.protocol.codec import Codec
 
@@ -25,11 +28,14 @@ if TYPE_CHECKING:
     from loadtests.audience.wire import Told
 
 WELCOME_SECONDS = 15.0
+WORK_SECONDS = 60.0  # for the work that a server may ask for first
+TRIED_AT_ONCE = 1000  # numbers, between two turns of the loop: a thread of their own would be one of Locust's
 ENOUGH_SECONDS = 10.0  # for what has to have happened when the run ends
 GIVE_UP_SECONDS = 60.0  # of trying to connect
 BACKOFF_SECONDS = (0.2, 5.0)  # the first, and the longest, where the server names no time
 BREACHES_KEPT = 16
 WELCOMED = Ended(1, "", 0)  # a connection that has not ended
+ENTRANCE = frozenset({"waiting", "challenge"})  # what may come before a welcome
 NUMBERS = frozenset({"viewers.updated", "reactions"})  # for everybody, beside the stock's
 ABOUT_A_DROP = frozenset({"drop.scheduled", "drop.countdown", "drop.opened"})
 
@@ -59,6 +65,12 @@ class Presence(Doing):
         self._wanted_since = 0.0  # and the monotonic moment from which they meant to
         self._cut_at = 0.0  # the monotonic moment at which the last connection ended
         self._greeting: asyncio.Future[Ended] | None = None
+        self._patience: asyncio.Timeout | None = None  # of the connection that is not welcomed yet
+        self._waits_since = (
+            0.0  # the monotonic moment at which they came into the waiting room; 0.0: they are not in it
+        )
+        self._queued = False  # whether the last connection has led there
+        self._proof: Message = {}  # of the work that was asked for last
 
     # Coming and going.
 
@@ -71,6 +83,11 @@ class Presence(Doing):
     def away(self) -> bool:
         """Whether they are not connected because they have left, or the plan has cut them off."""
         return not self._wanted
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is not done yet; who has only ever waited for a seat has nothing to do."""
+        return super().busy and not (self._waits_since and not self.watch.epoch)
 
     async def come(self, intended: float | None = None) -> bool:
         """Connect and say hello, with their place where they have one; try again as the server allows.
@@ -94,8 +111,11 @@ class Presence(Doing):
                 self._arrived(first, returned=place is not None)
                 return True
             self.venue.measures.refused("connect", ended.reason)
+            if self._queued:  # their place is kept for a while
+                deadline = time.monotonic() + GIVE_UP_SECONDS
             if ended.code >= CLOSE_FINAL_FROM or not self.token or time.monotonic() > deadline:
                 self.venue.measures.failed(HELLO, ended.reason)
+                self._waits_no_longer()
                 break
             await asyncio.sleep(max(ended.retry_ms / 1000, wait) * self.random.uniform(1.0, 1.5))
             wait = min(2 * wait, BACKOFF_SECONDS[1])
@@ -138,7 +158,8 @@ class Presence(Doing):
             self.breach(
                 f"was promised all events up to {watch.live_from} and told those up to {watch.offset}"
             )
-        if self._wanted and not account.connected and now - self._wanted_since > ENOUGH_SECONDS:
+        waited = self._waits_no_longer()
+        if self._wanted and not (account.connected or waited) and now - self._wanted_since > ENOUGH_SECONDS:
             self.venue.measures.failed(
                 HELLO, f"not welcomed in {ENOUGH_SECONDS:g} s and more when the run ended"
             )
@@ -155,12 +176,15 @@ class Presence(Doing):
     def greet(self, line: Line) -> None:
         """Say hello."""
         hello: Message = {"type": "hello", "token": self.token}
-        place = self.watch.place
-        line.send(hello if place is None else {**hello, "since": place})
+        more = {"since": self.watch.place, "proof": self._proof}
+        line.send(hello | {name: known for name, known in more.items() if known})
 
     def hear(self, told: Told) -> None:
         """Hold a message against the promises, and do what it asks for."""
         self.venue.measures.messages += 1
+        if told.kind in ENTRANCE and not self.watch.welcomed:
+            self._held_up(told)
+            return
         for sentence in self.watch.take(told):
             self.breach(sentence)
         if told.live:
@@ -217,13 +241,14 @@ class Presence(Doing):
         venue, loop = self.venue, asyncio.get_running_loop()
         greeting: asyncio.Future[Ended] = loop.create_future()
         self._greeting = greeting
+        self._queued = False
         self.watch.begin()
         self.behind.clear()
         line = self.line = Line(
             self, self.codec, venue.readers[self.codec], venue.requests[self.codec], narrow=self.narrow
         )
         try:
-            async with asyncio.timeout(WELCOME_SECONDS):
+            async with asyncio.timeout(WELCOME_SECONDS) as self._patience:
                 await loop.create_connection(
                     lambda: line,
                     venue.host,
@@ -237,7 +262,7 @@ class Presence(Doing):
         except OSError as error:
             ended = Ended(0, type(error).__name__, 0)
         finally:
-            self._greeting = None
+            self._greeting = self._patience = None
         if self.line is line:
             self.line = None
         line.cut()
@@ -254,8 +279,8 @@ class Presence(Doing):
             await self._connect()
 
     def _arrived(self, intended: float, *, returned: bool) -> None:
-        self.venue.measures.took(HELLO, self.here_since - intended)
-        if returned:
+        self.venue.measures.took(HELLO, (self._waits_since or self.here_since) - intended)
+        if not self._waits_no_longer() and returned:
             self.begin(self._catch_up_from(intended, self._cut_at))
         self.arrived()
 
@@ -280,6 +305,38 @@ class Presence(Doing):
         self.venue.learn(told)
         if self._greeting is not None and not self._greeting.done():
             self._greeting.set_result(WELCOMED)
+
+    def _held_up(self, told: Told) -> None:
+        """Wait for a seat for as long as it takes, or do the work that is asked for first."""
+        if told.kind == "challenge":
+            if self.line is not None:
+                self.begin(self._work(self.line, **told.message))
+            left: float | None = asyncio.get_running_loop().time() + WORK_SECONDS
+        else:
+            self._queued = True
+            self._waits_since = self._waits_since or time.monotonic()
+            left = None
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(left)
+
+    def _waits_no_longer(self) -> bool:
+        """Count the time that they had to wait for a seat; whether they had to."""
+        since, self._waits_since = self._waits_since, 0.0
+        if since:
+            self.venue.measures.took(WAITED, time.monotonic() - since)
+        return since > 0
+
+    async def _work(self, line: Line, nonce: str, bits: int, **_: object) -> None:
+        """Say hello again with the proof; too much work is not begun."""
+        for first in itertools.count(0, TRIED_AT_ONCE) if bits <= MOST_BITS else ():
+            answer = search(nonce, bits, range(first, first + TRIED_AT_ONCE))
+            if self.line is not line:
+                return
+            if answer is not None:
+                self._proof = {"nonce": nonce, "answer": answer}
+                self.greet(line)
+                return
+            await asyncio.sleep(0)
 
     def _heard_of(self, told: Told) -> None:
         self.venue.learn(told)

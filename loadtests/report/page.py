@@ -61,6 +61,7 @@ def _verdict(run: Run) -> str:
         f"{plan.viewers:,} viewers for {short(run.seconds)} s: {run.units_sold:,}{of_all} units sold in "
         f"{run.orders:,} orders, {run.messages:,} messages held against the promises."
     )
+    words = f"{words} {run.waited}".rstrip()
     meaning = (
         "The server's books and every viewer's own record agree."
         if run.passed

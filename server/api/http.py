@@ -35,6 +35,8 @@ JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 # Operations that settle what a viewer holds: an address that others crowd does not keep them from being carried out.
 PRESSING = frozenset({"checkout", "release", "waitlist_leave"})
+# Operations of which hundreds may come in one moment and each asks much of the store: they wait for turns there.
+LINED = frozenset({"checkout"})
 NAMES = frozenset({"provider", "sku"})  # parts of a path that others have named; all others are ids of ours
 # Answers that a key does not keep: nothing was decided, or only who asked was looked at.
 UNDECIDED = frozenset(
@@ -231,6 +233,7 @@ async def _carry_out(operation: Operation, rooms: Rooms, request: Request, trail
         request.url.path,
         call.key,
         _canonical(operation, call.query, raw),
+        lined=operation.name in LINED,
     )
     if isinstance(run, Stored):
         if "show" in call.path:

@@ -21,17 +21,16 @@ from server.payments.provider import (
     RefusedError,
     UnknownOutcomeError,
 )
-from server.store.answers import ask
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from server.checkout.steps import Move
+    from server.checkout.turns import InTurn
     from server.orders.orders import Orders, Record, View
     from server.payments.methods import Methods
     from server.payments.provider import Provider
     from server.store.answers import Answer
-    from server.store.scripts import Scripts
 
 MOVED = frozenset({"captured", "refunded"})  # what a payment is in the ledger once its money has moved
 LEASE_MS = 15_000  # longer than a provider call: nobody resumes an order that is being worked on
@@ -100,7 +99,7 @@ class Acts:
     Raises `Problem` or `UnknownOutcomeError` where it is not known what an act brought: the order stays as it is.
     """
 
-    def __init__(self, scripts: Scripts, orders: Orders, methods: Methods, terms: Terms) -> None:
+    def __init__(self, scripts: InTurn, orders: Orders, methods: Methods, terms: Terms) -> None:
         self._scripts = scripts
         self._orders = orders
         self._methods = methods
@@ -133,8 +132,7 @@ class Acts:
             record["reason"] = move.reason.value
         if record["step"] == move.step:
             return  # it is there, or the act's own script has recorded it
-        answer = await ask(
-            self._scripts,
+        answer = await self._scripts.ask(
             "order_step",
             {"show": order.show},
             order=order.id,
@@ -234,7 +232,7 @@ class Acts:
         return Heard.DONE
 
     async def _ask(self, script: str, order: Order, **fields: Any) -> Answer:
-        return await ask(self._scripts, script, {"show": order.show}, order=order.id, **fields)
+        return await self._scripts.ask(script, {"show": order.show}, order=order.id, **fields)
 
     # -- in the ledger
 

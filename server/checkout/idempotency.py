@@ -8,9 +8,11 @@ request: who reads the store reads none.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from server.checkout.turns import Turns
 from server.errors import Code, Problem, unavailable
 from server.ids import fingerprint, secret
 from server.seal import SealError
@@ -42,19 +44,24 @@ class Run:
     request: str
     fingerprint: str
     name: str
+    lined: bool = False  # whether it is a checkout's, which takes turns at the store
 
 
 class Idempotency:
     """The keeper of keys."""
 
-    def __init__(self, scripts: Scripts, seal: Seal) -> None:
+    def __init__(self, scripts: Scripts, seal: Seal, turns: Turns | None = None) -> None:
         self._scripts = scripts
         self._seal = seal
+        self._turns = turns or Turns()
 
-    async def begin(self, caller: str, method: str, path: str, operation: str, body: bytes) -> Run | Stored:
+    async def begin(  # noqa: PLR0913  a request is its fields
+        self, caller: str, method: str, path: str, operation: str, body: bytes, *, lined: bool = False
+    ) -> Run | Stored:
         """Return the right to run, or the stored answer; raise `in-progress` or `idempotency-mismatch`.
 
-        Raises `unavailable` where the answer was kept under another secret of the server's: it ran, it must not again.
+        Where `lined`, after a turn of those who begin: raises `unavailable` where too many wait for one. Raises that
+        also where the answer was kept under another secret of the server's: it ran, it must not again.
         """
         if not 0 < len(operation) <= MAX_KEY_LENGTH:
             raise Problem(
@@ -62,15 +69,16 @@ class Idempotency:
                 f"Idempotency-Key: 1 to {MAX_KEY_LENGTH} characters are allowed, given {len(operation)}.",
             )
         parts = (caller, method, path, operation)
-        run = Run(fingerprint(*(part.encode() for part in parts)), fingerprint(body), secret(9))
-        answer = await ask(
-            self._scripts,
-            "idempotency_begin",
-            {"request": run.request},
-            fingerprint=run.fingerprint,
-            run=run.name,
-            running_ms=RUNNING_MS,
-        )
+        run = Run(fingerprint(*(part.encode() for part in parts)), fingerprint(body), secret(9), lined)
+        async with self._turns.first if lined else nullcontext():
+            answer = await ask(
+                self._scripts,
+                "idempotency_begin",
+                {"request": run.request},
+                fingerprint=run.fingerprint,
+                run=run.name,
+                running_ms=RUNNING_MS,
+            )
         match answer["outcome"]:
             case "new":
                 return run
@@ -92,16 +100,17 @@ class Idempotency:
 
         A run that took so long that its key passed to a later one changes nothing.
         """
-        await ask(
-            self._scripts,
-            "idempotency_finish",
-            {"request": run.request},
-            fingerprint=run.fingerprint,
-            run=run.name,
-            status=str(status),
-            body=self._seal.seal(body, run.request),
-            keep_ms=KEPT_MS,
-        )
+        async with self._turns.next if run.lined else nullcontext():
+            await ask(
+                self._scripts,
+                "idempotency_finish",
+                {"request": run.request},
+                fingerprint=run.fingerprint,
+                run=run.name,
+                status=str(status),
+                body=self._seal.seal(body, run.request),
+                keep_ms=KEPT_MS,
+            )
 
     def _opened(self, body: str, run: Run) -> bytes:
         try:

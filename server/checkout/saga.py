@@ -20,10 +20,11 @@ from server import ids, tracing
 from server.checkout.acts import LEASE_MS, Acts, ElsewhereError, Order, Terms
 from server.checkout.endings import came_to_nothing, undone
 from server.checkout.steps import BEGINS, FIRST, Act, End, Step, follows
+from server.checkout.turns import InTurn, Turns
 from server.errors import Code, Problem, unavailable
 from server.payments.provider import UnknownOutcomeError
 from server.store import reads
-from server.store.answers import ask, unpacked
+from server.store.answers import unpacked
 from server.store.keys import key
 
 if TYPE_CHECKING:
@@ -87,14 +88,15 @@ class Checkout:
         provider_seconds: float,
         action_seconds: float,
         skip_absent: bool = False,
+        turns: Turns | None = None,
     ) -> None:
         self._client = client
-        self._scripts = scripts
+        self._scripts = InTurn(scripts, turns or Turns())
         self._holds = holds
         self._orders = orders
         self._provider_ms = int(provider_seconds * 1000)
         self._acts = Acts(
-            scripts, orders, methods, Terms(self._provider_ms, int(action_seconds * 1000), skip_absent)
+            self._scripts, orders, methods, Terms(self._provider_ms, int(action_seconds * 1000), skip_absent)
         )
 
     async def pay(self, request: Request) -> Outcome:
@@ -123,8 +125,7 @@ class Checkout:
         self, request: Request, *, supersedes: bool = True
     ) -> Outcome:
         expected = request.expected_total
-        answer = await ask(
-            self._scripts,
+        answer = await self._scripts.ask(
             "hold_checkout",
             {"show": request.show},
             order=request.order,
@@ -157,8 +158,8 @@ class Checkout:
 
         The old payment is let go before anything is asked of the new one: its time is over, as at its deadline.
         """
-        answer = await ask(
-            self._scripts, "order_take", {"show": show}, order=order, fresh_ms=0, lease_ms=LEASE_MS
+        answer = await self._scripts.ask(
+            "order_take", {"show": show}, order=order, fresh_ms=0, lease_ms=LEASE_MS
         )
         if answer["outcome"] == "taken" and answer["order"]["step"] == Step.ACTING:
             await self._go_on(Order(show, answer["order"], now=answer["order"]["deadline_at"]))
@@ -173,17 +174,15 @@ class Checkout:
         show = ids.show_of(order, "or")
         if show is None:
             return
-        answer = await ask(
-            self._scripts, "order_take", {"show": show}, order=order, fresh_ms=fresh_ms, lease_ms=LEASE_MS
+        answer = await self._scripts.ask(
+            "order_take", {"show": show}, order=order, fresh_ms=fresh_ms, lease_ms=LEASE_MS
         )
         if answer["outcome"] not in {"busy", "gone"}:
             await self._go_on(Order(show, answer["order"], answer["now"]))
 
     async def resume(self, show: str) -> int:
         """Go on with a show's orders that nobody works on any more; return how many were taken up."""
-        leased = await ask(
-            self._scripts, "order_lease", {"show": show}, lease_ms=LEASE_MS, limit=RESUME_LIMIT
-        )
+        leased = await self._scripts.ask("order_lease", {"show": show}, lease_ms=LEASE_MS, limit=RESUME_LIMIT)
         orders = [Order(show, record, leased["now"]) for record in leased["orders"]]
         await asyncio.gather(*(self._resume(order) for order in orders))
         return len(orders)
@@ -263,7 +262,9 @@ class Checkout:
         except Problem:
             return Pending(unsettled(order.show, order.record))
         if found is None:
-            return unavailable(f"Order {order.id} was undone by somebody else.")
+            # A decline that somebody else heard, or the store lost its record: then the audit names what is reserved.
+            log.warning("checkout.unknown", order=order.id, reference=order.record["reference"])
+            return unavailable(f"Order {order.id} is not known any more; the same request may be repeated.")
         return _settled(found[0])
 
     async def _finished(self, order: str) -> Outcome:

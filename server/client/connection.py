@@ -19,6 +19,7 @@ from websockets.typing import Subprotocol
 from server import ids
 from server.client.failures import NO_CONNECTION, ClosedError
 from server.client.wire import address_of, framed, message_in
+from server.client.work import proof_of
 from server.protocol.codec import Codec
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from server.protocol.events import Message
 
 ANSWER_SECONDS = 10.0
+ENTRANCES = frozenset({"welcome", "waiting", "challenge"})  # what answers a hello
 MAX_KEPT = 10_000  # messages a client remembers; the oldest are forgotten
 
 
@@ -40,6 +42,7 @@ class LiveClient:
         self._name = ids.secret(6)  # operation ids are unique per viewer, who may have several connections
         self._waiting: dict[str, asyncio.Future[Message]] = {}
         self._changed = asyncio.Event()
+        self.entrance: Message = {}  # the newest answer to a hello
         self.welcome: Message = {}
         self.messages: list[Message] = []
         self.offsets: list[int] = []
@@ -57,6 +60,22 @@ class LiveClient:
     async def send(self, message: Message) -> None:
         """Send a message."""
         await self._socket.send(framed(self._codec, message))
+
+    async def enter(self, hello: Message) -> None:
+        """Say hello, do the work that may be asked for, and wait for the welcome: in line for as long as it takes.
+
+        Raises ClosedError, TimeoutError.
+        """
+        proof: Message = {}
+        while True:
+            with suppress(ConnectionClosed):
+                await self.send({**hello, **proof})
+            entrance: Message = await self.until(lambda client: client.entrance)
+            if entrance["type"] != "challenge":
+                break
+            self.entrance = {}
+            proof = {"proof": await proof_of(entrance)}
+        await self.until(lambda client: client.welcome, None)
 
     async def request(self, message: Message) -> Message:
         """Send a command and return its answer; an id is made where it has none. Raises ClosedError, TimeoutError."""
@@ -97,7 +116,7 @@ class LiveClient:
         """Give up the place; returns the `waitlist` or `error` message."""
         return await self.request({"type": "waitlist.leave", "drop": drop})
 
-    async def until(self, predicate: Callable[[Self], Any], seconds: float = 30.0) -> Any:
+    async def until(self, predicate: Callable[[Self], Any], seconds: float | None = 30.0) -> Any:
         """Wait until the predicate of this client is true and return its value. Raises TimeoutError, ClosedError."""
         async with asyncio.timeout(seconds):
             while not (value := predicate(self)):
@@ -132,6 +151,8 @@ class LiveClient:
 
     def _take(self, message: Message) -> None:
         kind = message["type"]
+        if kind in ENTRANCES:
+            self.entrance = message
         if kind == "welcome":
             self._begin(message)
         elif "offset" in message:
@@ -195,9 +216,7 @@ async def live(
         reading = asyncio.create_task(client.read())
         try:
             hello: Message = {"type": "hello", "token": token}
-            with suppress(ConnectionClosed):
-                await client.send(hello if since is None else {**hello, "since": since})
-            await client.until(lambda each: each.welcome)
+            await client.enter(hello if since is None else {**hello, "since": since})
             yield client
         finally:
             await socket.close()

@@ -12,6 +12,7 @@ from server.client.backoff import Backoff
 from server.client.failures import ClosedError, not_connected
 from server.client.place import Place, Step
 from server.client.talk import Talk
+from server.client.work import Work
 from server.clock import monotonic
 from server.errors import CLOSE_NO_TOKEN, CLOSE_POSITION_LOST, CLOSE_TOKEN_EXPIRED
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from server.client.wire import Wire
     from server.protocol.events import Message
 
+State = Literal["connecting", "checking", "queued", "live", "waiting", "ended"]
+
+# What keeps a connection from its welcome, and how it stands then.
+HELD_UP: dict[str, State] = {"challenge": "checking", "waiting": "queued"}
 STEADY_SECONDS = 10.0  # a connection that lasted this long ends a series of failed attempts
 
 log = structlog.get_logger(__name__)
@@ -33,9 +38,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How it stands: `waiting` comes back after `retry_in` seconds, `ended` never does."""
+    """How it stands: `waiting` comes back after `retry_in` seconds, `ended` never does.
 
-    state: Literal["connecting", "live", "waiting", "ended"]
+    `checking` does the work that this server asks of unknown viewers, `queued` is in the show's waiting room.
+    """
+
+    state: State
     code: int = 0
     reason: str = ""
     retry_in: float = 0.0
@@ -69,18 +77,21 @@ class Keeper:
         self._turned = turned
         self._backoff = Backoff(chance)
         self._place = Place()
+        self._work = Work(clock.now)
         self._token = ""  # of the last hello
         self._wire: Wire | None = None
-        self._live_since: float | None = None
+        self._accepted_at: float | None = None  # into the show, or into its waiting room
+        self._held_up = ""  # what keeps the present connection from its welcome: how it stands
 
     async def run(self) -> None:
         """Keep the connection up; raise the ClosedError after which it may not come back."""
         while True:
             self._turned(Connection("connecting"))
             closed = await self._stay()
-            if self._live_since is not None and monotonic() - self._live_since >= STEADY_SECONDS:
+            if self._accepted_at is not None and monotonic() - self._accepted_at >= STEADY_SECONDS:
                 self._backoff.steady()
-            self._live_since = None
+            self._accepted_at = None
+            self._held_up = ""
             if not self._may_return(closed):
                 raise closed
             wait = self._backoff.wait(closed)
@@ -108,16 +119,18 @@ class Keeper:
             async with self._dial() as wire:
                 self._wire = wire
                 hello: Message = {"type": "hello", "token": token}
-                since = self._place.since
+                more = {"since": self._place.since, "proof": self._work.proof}
+                hello |= {name: known for name, known in more.items() if known is not None}
                 talk = Talk(
                     wire,
                     self._take,
                     outbox=self._outbox,
                     clock=self._clock,
                     credential=self._credential,
+                    work=self._work,
                     chance=self._chance,
                 )
-                return await talk.run(hello if since is None else {**hello, "since": since})
+                return await talk.run(hello)
         except ClosedError as closed:
             return closed
         finally:
@@ -143,12 +156,21 @@ class Keeper:
             raise not_connected(f"events are missing before {message['offset']}")
         if message["type"] == "welcome":
             self._go_live()
+        elif message["type"] in HELD_UP:
+            self._hold_up(HELD_UP[message["type"]])
         refusal = self._operations.heard(message) and message["type"] == "error"
         if step is Step.NEXT and message["type"] != "ok" and not refusal:
             self._told(message)
 
+    def _hold_up(self, state: State) -> None:
+        if state == "queued" and self._accepted_at is None:
+            self._accepted_at = monotonic()
+        if state != self._held_up:
+            self._held_up = state
+            self._turned(Connection(state))
+
     def _go_live(self) -> None:
-        self._live_since = monotonic()
+        self._accepted_at = monotonic()
         self._outbox.open()
         if self._credential.present not in {"", self._token}:
             self.bring_token()

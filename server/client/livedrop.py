@@ -49,6 +49,9 @@ class LiveDrop:
     - Breaks are waited out with full jitter, and no shorter than the server asks for.
     - `token` may be an async function that fetches one: called for a connection or a request when the last one has
       grown old, and in time before it expires.
+    - In front of a full show it waits in line, for as long as it takes; a `waiting` message says where (`place`,
+      `estimate_ms`). The place is the token's subject's: a fresh token has to be of the same one.
+    - Work that the server asks of unknown viewers is done in a thread, up to 26 bits, and once while its proof counts.
 
     What waits is bounded: 256 operations, beyond which one is refused at once (`rate-limited`); `unread` messages,
     beyond which the iteration starts over with a snapshot, live numbers counting once per drop; 64 reactions in line,
@@ -109,7 +112,7 @@ class LiveDrop:
         await self._leave()
 
     def __aiter__(self) -> AsyncIterator[Message]:
-        """Iterate over all messages but pongs, from the first welcome on, each read once.
+        """Iterate over all messages but pongs, each read once; of what comes before a welcome the newest.
 
         Ends with the `async with`; raises ClosedError after the last message where the server ended it for good.
         """

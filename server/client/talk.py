@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from server.client.outbox import Outbox
     from server.client.server_clock import ServerClock
     from server.client.wire import Wire
+    from server.client.work import Work
     from server.protocol.events import Message
 
     Take = Callable[[Message], None]
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SIGN_OF_LIFE_SECONDS = 8.0  # after anything that wants an answer
 FIRST_PINGS, FIRST_PINGS_EVERY_SECONDS = 5, 0.2  # for the clock
 PING_EVERY_SECONDS = 20.0
+ENTRANCES = frozenset({"welcome", "waiting"})  # what may answer hello, after the work that may be asked for
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +41,7 @@ class Talk:
         outbox: Outbox,
         clock: ServerClock,
         credential: Credential,
+        work: Work,
         chance: Callable[[], float],
     ) -> None:
         self._wire = wire
@@ -46,6 +49,7 @@ class Talk:
         self._outbox = outbox
         self._clock = clock
         self._credential = credential
+        self._work = work
         self._chance = chance
         self._life: asyncio.TimerHandle | None = None
         self._asked: dict[str, float] = {}  # pings without their pong, and when they left
@@ -53,20 +57,45 @@ class Talk:
 
     async def run(self, hello: Message) -> ClosedError:
         """Say hello, go on until the connection ends, and return why it did."""
-        hello_at = self._clock.local()
-        self._expect_life()
         try:
-            await self._wire.send(hello)
-            welcome = await self._wire.receive()
-            if welcome["type"] != "welcome":
-                return not_connected(f"{welcome['type']} came in place of a welcome")
-            self._clock.heard(welcome["server_time_at"], hello_at)
-            self._take(welcome)
+            self._take(await self._enter(hello))
             return await self._go_on()
         except ClosedError as closed:
             return not_connected("no sign of life") if self._silent else closed
         finally:
             self._life_seen()
+
+    async def _enter(self, hello: Message) -> Message:
+        """Say hello, with work where that is asked for; return the welcome, or that it is to be waited for."""
+        while True:
+            hello_at = self._clock.local()
+            self._expect_life()
+            await self._wire.send(hello)
+            answer = await self._wire.receive()
+            self._life_seen()
+            if answer["type"] != "challenge":
+                break
+            self._take(answer)
+            hello = {**hello, "proof": await self._worked(answer)}
+        if answer["type"] not in ENTRANCES:
+            raise not_connected(f"{answer['type']} came in place of a welcome")
+        if answer["type"] == "welcome":
+            self._clock.heard(answer["server_time_at"], hello_at)
+        return answer
+
+    async def _worked(self, challenge: Message) -> Message:
+        """Do the work and return its proof, unless the connection ends meanwhile: then that is raised."""
+        working = asyncio.create_task(self._work.do(challenge))
+        hearing = asyncio.create_task(self._wire.receive())
+        try:
+            await asyncio.wait({working, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            if hearing.done():
+                raise not_connected(f"{hearing.result()['type']} came in place of a welcome")
+            return working.result()
+        finally:
+            working.cancel()
+            hearing.cancel()
+            await asyncio.gather(working, hearing, return_exceptions=True)
 
     async def _go_on(self) -> ClosedError:
         async with asyncio.TaskGroup() as group:

@@ -17,6 +17,8 @@ NEWEST_COUNTS: dict[str, tuple[str, ...]] = {
     "stock.updated": ("drop_id",),
     "viewers.updated": (),
     "reactions": (),
+    "challenge": (),
+    "waiting": (),
 }
 
 

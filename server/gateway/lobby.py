@@ -240,4 +240,5 @@ class Lobby:
             "estimate_ms": standing.estimate_ms,
             "opens_at": standing.opens_at,
             "keep_ms": self._room.keep_ms,
+            "title": standing.title,
         }

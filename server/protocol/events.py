@@ -7,7 +7,7 @@ process as bytes, so nothing here is built per viewer.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -45,6 +45,35 @@ class Welcome(ServerMessage, tag="welcome"):
     missed: Count | UnsetType = UNSET
     reservations: list[Reservation] | UnsetType = UNSET
     waitlist: list[Place] | UnsetType = UNSET
+
+
+class Challenge(ServerMessage, tag="challenge"):
+    """A viewer whom nobody knows has work to do first: `hello` again, until `answer_by_at`, with its `proof`.
+
+    An answer of decimal digits for which SHA-256 of `nonce:answer` begins with `bits` zero bits; until `expires_at`
+    later hellos of the same viewer to the same show may bring the same proof.
+    """
+
+    nonce: str
+    bits: Count
+    answer_by_at: UnixMs
+    expires_at: UnixMs
+
+
+class WaitingRoom(ServerMessage, tag="waiting"):
+    """The welcome has to wait for a seat: where this viewer stands among those who `waiting` tells, 1 is the next.
+
+    Before the show's opening, at `opens_at`, nobody has a place: they are drawn by lot. `estimate_ms` is null while
+    nobody knows; for `keep_ms` the place is kept for a viewer whose connection has gone. `title` is the show's.
+    """
+
+    status: Literal["before_opening", "in_line"]
+    place: Count | None
+    waiting: Count
+    estimate_ms: Count | None
+    opens_at: UnixMs | None
+    keep_ms: Count
+    title: str
 
 
 class ReservationChanged(ServerMessage, tag="reservation"):
@@ -267,6 +296,8 @@ LOG_EVENTS: tuple[type[LogEvent], ...] = (
 )
 SERVER_MESSAGES: tuple[type[ServerMessage], ...] = (
     Welcome,
+    Challenge,
+    WaitingRoom,
     ReservationChanged,
     BundleTaken,
     WaitlistPlace,

@@ -39,6 +39,7 @@ class Standing:
     begun: bool = True
     opens_at: int | None = None
     estimate_ms: int | None = None
+    title: str = ""  # of the show: they see nothing else of it
 
 
 class WaitingRoom:
@@ -73,7 +74,14 @@ class WaitingRoom:
         rate = answer.get("rate", 0.0)
         opens_at = None if begun else answer.get("starts_at")
         return [
-            Standing(place if place >= 0 else None, waiting, begun, opens_at, estimate(place, rate))
+            Standing(
+                place if place >= 0 else None,
+                waiting,
+                begun,
+                opens_at,
+                estimate(place, rate),
+                answer["title"],
+            )
             for place in answer["places"]
         ]
 

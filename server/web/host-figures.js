@@ -60,7 +60,8 @@ export class Figures {
     this.charts = new Charts();
     for (const { name } of FIGURES) this.#cells.set(name, this.#cell(name));
     this.peak = make("small", {});
-    this.#cells.get("viewers").parentElement.querySelector("dt").append(" · ", this.peak);
+    this.room = make("small", { "data-metric": "waiting_room", hidden: true });
+    this.#cells.get("viewers").parentElement.querySelector("dt").append(" · ", this.peak, this.room);
   }
 
   /** Ask now and then; while nobody looks nothing is asked. */
@@ -117,6 +118,8 @@ export class Figures {
       setText(this.#cells.get(name), write(of ? of(now, before) : figures[name], how));
     }
     setText(this.peak, text("host.peak", { count: figures.peak_viewers }));
+    setText(this.room, text("host.waiting_room", { count: figures.waiting_room }));
+    this.room.hidden = !figures.waiting_room;
     this.#told(figures);
   }
 

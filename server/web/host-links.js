@@ -25,6 +25,7 @@ export class Links {
     const minted = await this.#acts.change("POST", "/v1/tokens", {
       sub: `${role === "viewer" ? "guest" : role}-${newId().slice(0, 8)}`,
       role,
+      ...(role === "viewer" && { anonymous: true }), // who opens the link is anybody
       shows: [this.#show],
       ttl_seconds: HOURS[role] * 3600,
     });

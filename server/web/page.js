@@ -66,9 +66,8 @@ export function paintConnection(connection) {
 }
 
 function connectionWords({ state, code, reason, retry_at: retryAt }) {
-  if (state === "live") return text("connection.live");
   if (state === "ended") return ENDED[code] ? text(ENDED[code]) : code === LEFT ? reason : text("connection.ended");
-  if (state === "connecting") return text("connection.connecting");
+  if (state !== "waiting") return text(`connection.${state}`);
   const left = retryAt - Date.now();
   return left > 1000 ? text("connection.lost", { time: countdown(left) }) : text("connection.reconnecting");
 }

@@ -12,6 +12,7 @@ import { doubtShow, paintConnection, paintNoToken, revealShow, showOfPage, token
 import { PayBar } from "./paybar.js";
 import { paintPinned } from "./pinned.js";
 import { Prices } from "./prices.js";
+import { WaitingRoom } from "./room.js";
 import { ShowState } from "./show.js";
 import { paintStage, wireStage } from "./stage.js";
 import { text, wireLanguages } from "./text.js";
@@ -33,6 +34,7 @@ const sheet = new CheckoutSheet(live, state, paintSoon, (minor) => prices.estima
 const video = new Video();
 const hearts = new Hearts(live);
 const bar = new PayBar(() => sheet.open());
+const room = new WaitingRoom();
 const cards = new Map(); // a choice's key -> its card
 const asking = new Set();
 let painting = false;
@@ -102,6 +104,7 @@ function announce(message) {
 }
 
 function welcomed({ viewer }) {
+  if (room.waits) notice(text("viewer.room-in"), "good");
   memory.belongsTo(viewer);
   sheet.resume();
   const back = cameBack();
@@ -135,6 +138,7 @@ function paintSoon() {
 function paint() {
   painting = false;
   paintConnection(live.connection);
+  room.paint(live.connection, live.now());
   if (!state.show) return;
   revealShow();
   paintStage(state, live.now(), video);

@@ -51,9 +51,9 @@ def install() -> None:
         self._scripts = repertoire()
         return await run(self, name, named, **args)
 
-    async def begin_anew(self: Idempotency, *asked: Any) -> Run | Stored:
+    async def begin_anew(self: Idempotency, *asked: Any, lined: bool) -> Run | Stored:
         caller, method, path, operation, body = asked
-        return await begin(self, caller, method, path, f"{operation} {ids.secret(6)}", body)
+        return await begin(self, caller, method, path, f"{operation} {ids.secret(6)}", body, lined=lined)
 
     async def commit_nothing(_self: Orders, _show: str, _record: Any) -> None:
         """Forget the one row that a reservation can have."""

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from tests.stage import Stage
 
 COMMANDS: dict[str, dict[str, Any]] = {
-    "hello": {"token": "a token", "since": {"epoch": "e", "offset": 3}},
+    "hello": {
+        "token": "a token",
+        "since": {"epoch": "e", "offset": 3},
+        "proof": {"nonce": "n", "answer": "7"},
+    },
     "reserve": {"id": "op", "drop": "dr_x", "quantity": 1, "part": True, "receipt": True},
     "bundle": {"id": "op", "items": [{"drop": "dr_x", "quantity": 1}, {"drop": "dr_y", "quantity": 2}]},
     "release": {"id": "op", "reservation": "rs_x"},
@@ -30,6 +34,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "ping": {"id": "op"},
     "token": {"token": "a token"},
 }
+BEFORE_WELCOME = {"challenge", "waiting"}  # said by servers that ask for more: tests/client/test_room.py
 
 
 @pytest.fixture
@@ -161,7 +166,7 @@ async def test_a_whole_show_in_both_codecs(stage: Stage, document: dict[str, Any
     said = [message for viewer in heard for message in viewer.messages]
     documented = names(document, "tell")
     assert {kind.__struct_config__.tag for kind in SERVER_MESSAGES} == documented
-    assert {message["type"] for message in said} == documented
+    assert {message["type"] for message in said} == documented - BEFORE_WELCOME
     for message in said:
         wrong = complaints(message, payload(document, "tell", message["type"]), document["components"])
         assert wrong == [], (message, wrong)

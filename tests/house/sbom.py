@@ -90,12 +90,14 @@ def of_pages(lock: dict[str, dict[str, dict[str, str]]]) -> list[Component]:
 
 def component(kind: str, name: str, exactly: str, hashes: list[HashType], licence: str) -> Component:
     """Return one part; `kind` is the registry that it comes from."""
+    scope, _, own = name.rpartition("/")  # npm has names such as `@scope/name`
     return Component(
         type=ComponentType.LIBRARY,
-        name=name,
+        group=scope or None,
+        name=own,
         version=exactly,
         bom_ref=f"pkg:{kind}/{name}@{exactly}",
-        purl=PackageURL(kind, name=name, version=exactly),
+        purl=PackageURL(kind, namespace=scope or None, name=own, version=exactly),
         hashes=hashes,
         licenses=[LICENCES.make_from_string(licence)] if licence else [],
     )

@@ -39,7 +39,7 @@ def test_the_list_is_the_locks(listed: dict[str, Any]) -> None:
     here = {f"pkg:pypi/{name}@{pin}" for name, pin in pins("requirements.lock").items() if name in names}
     lock = json.loads((ROOT / "server" / "web" / "package-lock.json").read_bytes())
     npm = {
-        f"pkg:npm/{path.removeprefix('node_modules/')}@{each['version']}"
+        f"pkg:npm/{path.removeprefix('node_modules/').replace('@', '%40')}@{each['version']}"
         for path, each in lock["packages"].items()
         if path and not each.get("dev")
     }

@@ -113,7 +113,8 @@ def test_the_wheel_carries_everything_that_is_not_a_test(image: Path) -> None:
         assert any(Path(name).match(kind) for name in inside), f"the wheel has no {kind}"
     assert any(Path(name).match("server/ledger/migrations/versions/0*.py") for name in inside)
     assert any(name.endswith(".csv") for name in inside), "the wheel has no sample feed"
-    for name in ("hls.mjs", "hls.LICENSE", "uplot.mjs", "uplot.css", "uplot.LICENSE"):
+    scripts_of_others = ("hls.mjs", "uplot.mjs", "uplot.css", "noble/sha2.mjs")
+    for name in (*scripts_of_others, "hls.LICENSE", "uplot.LICENSE", "noble/LICENSE"):
         assert f"server/web/vendor/{name}" in inside
 
 

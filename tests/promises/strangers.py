@@ -171,7 +171,7 @@ STRANGERS = (
     Promise(
         "more_people_than_seats",
         "more viewers come to a show than it has room for, or bots keep its places",
-        "they wait in a line that nobody gets round, by lot if they came before the show; a place that is left is given on",
+        "they wait in a line that nobody gets round, by lot if they came before the show; who is away loses the place",
         of(
             ROOM,
             "one_seat",
@@ -180,6 +180,7 @@ STRANGERS = (
             "the_place_is_kept",
             "who_waits_can_wait_and_nothing_else",
         )
+        + of("client/test_room.py", "a_full_show")
         + of(
             "lua/test_room_enter.py",
             "any_crowd",

@@ -93,6 +93,7 @@ async def test_one_seat(stage: Stage) -> None:
             "estimate_ms": None,
             "opens_at": None,
             "keep_ms": KEEP_MS,
+            "title": "A test",
         }
         async with knocking(stage, "cleo") as cleo:
             assert (await until(cleo, type="waiting"))["place"] == 2

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMMANDS: tuple[dict[str, Any], ...] = (
     {"type": "hello", "token": "a.b.c"},
     {"type": "hello", "token": "t" * 2000, "since": {"epoch": "e1", "offset": 2**40}},
+    {"type": "hello", "token": "a.b.c", "proof": {"nonce": "n" * 31, "answer": "12345"}},
     {"type": "reserve", "id": "a" * 32, "drop": "dr_1", "quantity": 300, "part": True, "receipt": False},
     {
         "type": "bundle",
@@ -241,6 +242,26 @@ BROKEN = {
         'problem.code ?? (status >= 500 ? "unavailable" : "invalid-message")',
         "checkout",
         "what leaves the outcome open is asked again under the same key until it is known",
+    ),
+    "a proof is forgotten": (
+        "this.#proof = { nonce, answer, until };",
+        "this.#proof = { nonce, answer, until: this.#clock.now() + 1_000 };",
+        "room",
+        "work is done once: the proof goes along with later hellos until it ends",
+    ),
+    "work goes on for nobody": (
+        "this.#work?.abort();",
+        "",
+        "room",
+        "work ends with its connection, and what comes of it later is not used",
+    ),
+    "who waits is not missed": (
+        """      this.#pingLater(CLOCK_PINGS.count);
+      this.#renewLater();
+    }""",
+        "    }",
+        "room",
+        "a line that goes dead while waiting is noticed, and the place asked for again",
     ),
     "lengths are believed": (
         "if (length > this.left) throw",

@@ -178,6 +178,24 @@ export interface Snapshot {
   [more: string]: any;
 }
 
+/** Where a viewer stands who waits for a seat. */
+export interface Room {
+  /** Before the opening nobody has a place: they are drawn by lot for all who came before it. */
+  status: "before_opening" | "in_line";
+  /** 1 is the next. */
+  place: number | null;
+  /** How many wait. */
+  waiting: number;
+  /** Until it is their turn; null while it is not known. */
+  estimate_ms: number | null;
+  /** When the show is to begin, Unix ms. */
+  opens_at: number | null;
+  /** How long the place is kept for one whose connection is lost. */
+  keep_ms: number;
+  /** The show's. */
+  title: string;
+}
+
 interface Logged {
   /** Gapless per show. */
   offset: number;
@@ -211,6 +229,10 @@ export interface Messages {
   waitlist: Place & { id?: string; length: number; receipt?: string };
   "waitlist.promoted": { drop: string; reservation: Reservation };
   error: { id?: string; code: ErrorCode; message: string; retry_after_ms?: number; available?: number; held?: number };
+  /** The show is full, or has not begun: this viewer waits for a seat. The welcome follows by itself. */
+  waiting: Room;
+  /** Work to be done before the welcome; the client does it by itself. */
+  challenge: { nonce: string; bits: number; answer_by_at: number; expires_at: number };
   pong: { id?: string; server_time_at: number };
   ok: {};
   "show.started": Logged;
@@ -240,8 +262,13 @@ export interface Messages {
 export type Message = { [Type in keyof Messages]: { type: Type } & Messages[Type] }[keyof Messages];
 
 export interface Connection {
-  /** `waiting` comes back at `retry_at`, `ended` never does. */
-  state: "connecting" | "live" | "waiting" | "ended";
+  /**
+   * `checking` does the work that this server asks of unknown viewers, `queued` waits for a seat, `waiting` comes back
+   * at `retry_at`, `ended` never does.
+   */
+  state: "connecting" | "checking" | "queued" | "live" | "waiting" | "ended";
+  /** Where this viewer stands, while `queued`. */
+  room?: Room;
   /** The close code that led here; 0 where there was none. */
   code?: number;
   reason?: string;
@@ -271,6 +298,8 @@ export interface Platform {
   monotonic: () => number;
   /** From 0 to below 1. */
   random: () => number;
+  /** Finds a number for which SHA-256 of `nonce:number` begins with so many zero bits, until the signal ends it. */
+  work: (challenge: { nonce: string; bits: number; origin: string }, signal: AbortSignal) => Promise<string>;
   /** Where `online`, `offline`, `pagehide` and `pageshow` are told, or null. */
   window: any;
   /** Where `visibilitychange` and `resume` are told, or null. */

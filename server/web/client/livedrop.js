@@ -12,10 +12,11 @@
  *     const reservation = await live.reserve(drop.id, 1);
  *     const order = await live.checkout({ reservations: [reservation.id], payment: { method, token } });
  *
- * @typedef {{state: "connecting"|"live"|"waiting"|"ended", code?: number, reason?: string, retry_at?: number,
- *   slot?: boolean}} Connection
- *   `waiting` comes back at `retry_at` (this computer's clock, Unix ms; `slot`: not before the server wants it),
- *   `ended` never.
+ * @typedef {{state: "connecting"|"checking"|"queued"|"live"|"waiting"|"ended", code?: number, reason?: string,
+ *   retry_at?: number, slot?: boolean, room?: Record<string, any>}} Connection
+ *   `checking` does the work that this server asks of unknown viewers; `queued` stands in the waiting room of a full
+ *   show, and `room` says where; `waiting` comes back at `retry_at` (this computer's clock, Unix ms; `slot`: not before
+ *   the server wants it), `ended` never.
  *
  * @typedef {Record<string, any>} Message one message of the protocol, told apart by `type`
  *
@@ -27,6 +28,8 @@
  * @property {() => number} now this computer's clock, Unix ms; it may be wrong, and may jump
  * @property {() => number} monotonic ms since some moment; it never jumps
  * @property {() => number} random from 0 to below 1
+ * @property {(challenge: {nonce: string, bits: number, origin: string}, signal: AbortSignal) => Promise<string>} work
+ *   finds a number for which SHA-256 of `nonce:number` begins with so many zero bits, until the signal ends it
  * @property {any} window where `online`, `offline`, `pagehide` and `pageshow` are told, or null
  * @property {any} document where `visibilitychange` and `resume` are told, or null
  */
@@ -35,6 +38,7 @@ const LEAVING = 3001;
 const TOKEN_EXPIRED = 3005;
 const POSITION_LOST = 3010;
 const NO_TOKEN = 3500;
+const MISUNDERSTOOD = 3501;
 const FINAL_CODES = { from: 3500, to: 3999 };
 const BACKOFF_MS = { first: 500, most: 20_000 };
 /** A connection that lasted this long ends a series of failed attempts. */
@@ -55,6 +59,8 @@ const REACTIONS = { every_ms: 250, most: 100 };
 const HTTP_ANSWER_WITHIN_MS = 20_000;
 const CHECKOUT_ASKS_FOR_MS = 60_000;
 const TOKEN_WITHIN_MS = 10_000;
+/** The server gives a minute to do its work in; more zero bits than this take a fast machine as long. */
+const WORK = { within_ms: 50_000, most_bits: 26 };
 /** A token that ends sooner than this is not begun with where another can be had. */
 const TOKEN_LASTS_AT_LEAST_MS = 5_000;
 const RENEW_APART_MS = 1_000;
@@ -426,6 +432,29 @@ function storageOfPage() {
   }
 }
 
+/**
+ * Have a worker do the server's work: the page has a show to draw.
+ * @param {{nonce: string, bits: number, origin: string}} challenge @param {AbortSignal} signal
+ * @returns {Promise<string>} the answer
+ */
+async function workBesidePage({ nonce, bits, origin }, signal) {
+  const source = new URL("/static/work.js", origin).href;
+  const here = origin === globalThis.location?.origin;
+  // No worker begins with a file of another origin, but any may import one.
+  const trampoline = () => URL.createObjectURL(new Blob([`import "${source}";`], { type: "text/javascript" }));
+  const worker = new Worker(here ? source : trampoline(), { type: "module" });
+  try {
+    return await new Promise((resolve, reject) => {
+      signal.addEventListener("abort", reject);
+      worker.onerror = reject;
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.postMessage({ nonce, bits });
+    });
+  } finally {
+    worker.terminate();
+  }
+}
+
 /** @returns {Platform} */
 function platformOfPage() {
   return {
@@ -436,6 +465,7 @@ function platformOfPage() {
     now: () => Date.now(),
     monotonic: () => performance.now(),
     random: () => Math.random(),
+    work: workBesidePage,
     window: globalThis,
     document: globalThis.document ?? null,
   };
@@ -473,6 +503,10 @@ export class LiveDrop extends EventTarget {
   /** @type {number | null} */
   #gapAt = null; // the offset at which the stream broke once already
   #helloAt = 0;
+  /** @type {{nonce: string, answer: string, until: number} | null} */
+  #proof = null; // of work that was done, for as long as the server believes it
+  /** @type {AbortController | null} */
+  #work = null; // ends the work of the present attempt
   #liveSince = Infinity;
   /** @type {Map<string, {message: Message, resolve: Function, reject: Function, tries: number, timers: any[]}>} */
   #operations = new Map();
@@ -581,7 +615,7 @@ export class LiveDrop extends EventTarget {
   /** Hand over a fresh token before the old one expires. @param {string} token */
   renew(token) {
     this.#tokens.current = token;
-    if (this.connection.state !== "live") return;
+    if (!this.#isHeard) return;
     this.#send({ type: "token", token });
     this.#renewLater();
   }
@@ -780,10 +814,12 @@ export class LiveDrop extends EventTarget {
     }
   }
 
-  /** @param {string} token */
+  /** @param {string | null} token */
   #hello(token) {
     this.#helloAt = this.#platform.monotonic();
-    this.#send({ type: "hello", token, ...(this.#position && { since: this.#position }) });
+    const { nonce, answer, until = 0 } = this.#proof ?? {};
+    const proof = until > this.#clock.now() ? { nonce, answer } : undefined;
+    this.#send({ type: "hello", token, proof, since: this.#position ?? undefined });
   }
 
   /** @param {string | ArrayBuffer} data */
@@ -794,7 +830,9 @@ export class LiveDrop extends EventTarget {
       return;
     }
     this.#stop("life");
-    if (this.#clock.jumped()) this.#ping();
+    if (message.type === "challenge") this.#prove(message);
+    else if (this.#clock.jumped()) this.#ping();
+    if (message.type === "waiting") this.#queue(message);
     if (message.type === "welcome") {
       if (!this.#welcome(message)) return;
     } else if (message.type === "pong") this.#clock.sample(message.server_time_at, Number(message.id));
@@ -804,6 +842,45 @@ export class LiveDrop extends EventTarget {
     if (!this.#operations.has(message.id)) return;
     if (message.type === "error") this.#refused(message);
     else this.#settle(message.id, { value: outcomeOf(message) });
+  }
+
+  /** Do the work that is asked for, and say hello again with what came of it. @param {Message} challenge */
+  async #prove({ nonce, bits, expires_at: until }) {
+    if (!(bits <= WORK.most_bits)) {
+      this.#end(MISUNDERSTOOD, `The server asks for ${bits} bits of work, ${WORK.most_bits} at most are done.`);
+      return;
+    }
+    const turn = this.#turn;
+    const { signal } = (this.#work = new AbortController());
+    this.#proof = null; // if there was one, it was not believed
+    this.#start("work", WORK.within_ms, () => this.#lost(0));
+    this.#setConnection({ state: "checking" });
+    if (turn !== this.#turn) return;
+    try {
+      const answer = await this.#platform.work({ nonce, bits, origin: this.#origin }, signal);
+      if (turn !== this.#turn) return;
+      this.#stop("work");
+      this.#proof = { nonce, answer, until };
+      this.#hello(this.#tokens.current);
+      this.#expectLife();
+    } catch {
+      if (turn === this.#turn) this.#lost(0);
+    }
+  }
+
+  /** The show is full: stay, for as long as it takes. @param {Message} waiting */
+  #queue({ type: _type, ...room }) {
+    if (this.connection.state !== "queued") {
+      this.#liveSince = this.#platform.monotonic();
+      this.#pingLater(CLOCK_PINGS.count);
+      this.#renewLater();
+    }
+    this.#setConnection({ state: "queued", room });
+  }
+
+  /** @returns {boolean} whether more than a hello would be heard */
+  get #isHeard() {
+    return this.connection.state === "live" || this.connection.state === "queued";
   }
 
   /** @param {Message} message @returns {boolean} whether it is one that we can go on from */
@@ -885,6 +962,7 @@ export class LiveDrop extends EventTarget {
   /** Leave the present attempt without waiting for a goodbye: a dead network would never say it. */
   #abandon() {
     this.#turn += 1;
+    this.#work?.abort();
     for (const name of [...this.#timers.keys()]) this.#stop(name);
     const socket = this.#socket;
     this.#socket = null;
@@ -905,7 +983,7 @@ export class LiveDrop extends EventTarget {
     const { signal } = this.#ears;
     const on = (target, type, act) => target?.addEventListener?.(type, act, { signal });
     on(window, "online", () => this.#wake());
-    on(window, "offline", () => this.connection.state === "live" && this.#ping(AWAKE_WITHIN_MS));
+    on(window, "offline", () => this.#isHeard && this.#ping(AWAKE_WITHIN_MS));
     on(document, "visibilitychange", () => document.hidden || this.#wake());
     on(document, "resume", () => this.#wake());
     on(window, "pagehide", () => this.#hide());
@@ -915,7 +993,7 @@ export class LiveDrop extends EventTarget {
   /** The network or the reader is back: find out at once whether the socket lives, or try again soon. */
   #wake() {
     const { state, slot, code = 0, retry_at: due = 0 } = this.connection;
-    if (state === "live") this.#ping(AWAKE_WITHIN_MS);
+    if (this.#isHeard) this.#ping(AWAKE_WITHIN_MS);
     if (state !== "waiting" || slot) return;
     // Soon, not at once: a whole train leaves the tunnel together.
     const wait = this.#jitter(0);
