@@ -26,7 +26,7 @@ assert(#viewers == #lots, 'lists of one length are expected')
 for i, viewer in ipairs(viewers) do
   assert(type(viewer) == 'string' and type(lots[i]) == 'number', 'names and numbers are expected')
 end
-assert(capacity >= 0 and per_second >= 0 and keep_ms > 0 and longest >= 0, 'numbers of 0 or more are expected')
+assert(capacity >= 0 and per_second >= 0 and keep_ms >= 0 and longest >= 0, 'numbers of 0 or more are expected')
 local known = redis.call('HMGET', show_key, 'status', 'starts_at', 'title')
 -- A show that is gone, or about to be, gets no new keys that would outlive it.
 if redis.call('PTTL', show_key) ~= -1 then

@@ -110,16 +110,16 @@ async def _released(  # noqa: PLR0913, PLR0917  what there is by then
     deploys = Deploys(stage, [began], say)
     deploys.start()
     try:
-        events = 0
+        events, seconds = 0, 0.0
         taking = asyncio.create_task(_take(audience, takers, drop, plan.takes_per_second))
         while deploys.is_alive() or not taking.done():
             path = f"/v1/shows/{show}/drops/{drop}/restock"
             await _asked(host, "POST", path, {"quantity": 1}, key=f"restock-{events}")
             events += 1
             await asyncio.sleep(PACE_SECONDS)
+            seconds = monotonic() - began if deploys.is_alive() else seconds
             if not deploys.is_alive() and events == 1:
                 raise deploys.error or StageError("The processes could not be replaced.")
-        seconds = monotonic() - began
         await taking
     finally:
         await asyncio.to_thread(deploys.end)

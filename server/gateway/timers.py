@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.25
 PERIOD_SECONDS = 12.0  # between two looks at a connection; three of them are less than 40 s
 LATE_TICKS = 4  # the loop was held up for a second or more
+SPARED_SECONDS = 1.0  # in which what peers sent meanwhile is read
 SLOTS = int(PERIOD_SECONDS / TICK_SECONDS)
 
 
@@ -26,6 +27,7 @@ class Timers:
     def __init__(self) -> None:
         self._slots: list[set[Socket]] = [set() for _ in range(SLOTS)]
         self._deadlines: dict[int, set[Socket]] = {}
+        self._spared: set[Socket] = set()  # whose deadline fell into a pause of ours, and was put off
         self._next = 0
         self.count = 0  # connections that are kept
         self._ticks = _ticks(monotonic())
@@ -56,6 +58,7 @@ class Timers:
 
     def call_off(self, socket: Socket) -> None:
         """Take a connection's deadline back."""
+        self._spared.discard(socket)
         sockets = self._deadlines.get(socket.due)
         if sockets is not None:
             sockets.discard(socket)
@@ -68,16 +71,25 @@ class Timers:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             now = _ticks(monotonic())
-            # After a pause of the whole process what peers sent is still unread: they are looked at a period later.
+            # After a pause of the whole process what peers sent is still unread: they are looked at a period later, and
+            # a deadline that fell into it, as for a hello that may be there, is put off for a moment, once.
             late = now - self._ticks > LATE_TICKS
             while self._ticks < now:
                 self._ticks += 1
                 for socket in self._deadlines.pop(self._ticks, ()):
-                    socket.due = 0
-                    socket.overdue()
+                    self._due(socket, spare=late and socket not in self._spared)
                 if not late:
                     for socket in list(self._slots[self._ticks % SLOTS]):
                         socket.look()
+
+    def _due(self, socket: Socket, *, spare: bool) -> None:
+        socket.due = 0
+        if spare:
+            self.deadline(socket, SPARED_SECONDS)
+            self._spared.add(socket)
+        else:
+            self._spared.discard(socket)
+            socket.overdue()
 
 
 def _ticks(seconds: float) -> int:

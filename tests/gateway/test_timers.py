@@ -82,6 +82,27 @@ async def test_everybody_is_looked_at_once_per_period(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("quick")
+async def test_a_deadline_in_a_pause_of_ours_is_put_off_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a peer has sent in time is read first; whoever has sent nothing meets it later, pause or not."""
+    monkeypatch.setattr(module, "SPARED_SECONDS", 3600.0)
+    timers = Timers()
+    one, other = watched(timers, 2)
+    for socket in (one, other):
+        timers.deadline(socket, 0.0)
+    timers._ticks -= module.LATE_TICKS + 10  # as if nothing had run for so long
+    async with running(timers):
+        await wait_for(lambda: len(timers._spared) == 2, "both are put off")
+    assert (one.calls, other.calls) == (0, 0)
+    timers.call_off(one)  # its hello was there
+    timers._deadlines[timers._ticks + 1] = timers._deadlines.pop(other.due)
+    timers._ticks -= module.LATE_TICKS + 10
+    async with running(timers):
+        await wait_for(lambda: other.calls == 1, "the other has had its time")
+    assert one.calls == 0
+    assert not timers._spared
+
+
+@pytest.mark.usefixtures("quick")
 async def test_a_deadline_is_met_once_and_the_latest_counts() -> None:
     """One deadline per connection: a new one replaces it, calling off and forgetting take it back."""
     timers = Timers()
