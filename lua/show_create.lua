@@ -9,7 +9,7 @@ local terms = cmsgpack.unpack(ARGV[1])  -- map  id, title, currency, host, local
 local epoch = ARGV[2]  -- string  the name of this unbroken life of the log
 local log_length = tonumber(ARGV[3])  -- integer  events that the log keeps
 
-assert(log_length > 0, 'a log of one event or more is expected')
+assert(log_length >= 0, 'a log of no event or more is expected')
 if redis.call('EXISTS', show_key) == 1 then
   return answer('replayed', { show = show_view(show_key) })
 end

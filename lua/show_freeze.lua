@@ -17,7 +17,7 @@ local seen = ARGV[3]  -- string  the epoch that the caller saw, empty: whichever
 local epoch = ARGV[4]  -- string  the name of the log's new life
 local least = tonumber(ARGV[5])  -- integer  the last offset that anybody has seen: the new life goes on above it
 
-assert(tonumber(known.log_length or 1) > 0, 'a log of one event or more is expected')
+assert(tonumber(known.log_length or 0) >= 0, 'a log of no event or more is expected')
 local state = redis.call('HMGET', show_key, 'status', 'epoch', 'offset', 'frozen')
 if not state[1] and not known.status then
   return answer('not-found')
