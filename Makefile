@@ -55,8 +55,22 @@ demo: $(VENV)/.runtime $(VENV)/.web
 	@exec $(BIN)/livedrop demo $(ARGS)
 	@$(say) "The demo has ended."
 
-test: $(VENV)/.dev $(VENV)/.web debian lint
-	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+# Lint takes what the tests leave of the machine, and speaks when they have ended. Ctrl-C reaches both, as trap gives
+# it back to what a shell starts in the background; make's SIGTERM goes to the shell alone, which hands it on.
+LINT_LOG := $(VENV)/lint.log
+SELF := $(MAKE) # by another name: a dry run would run the line
+run_both = code=0; \
+  (trap - INT QUIT; exec nice $(SELF) lint) >$(LINT_LOG) 2>&1 & lint=$$!; \
+  (trap - INT QUIT; exec $(1)) & tests=$$!; \
+  trap : INT; trap 'kill $$lint $$tests 2>/dev/null || :' TERM HUP; \
+  for each in $$tests $$lint; do \
+    while :; do wait $$each && ended=0 || ended=$$?; kill -0 $$each 2>/dev/null || break; done; \
+    [ $$ended = 0 ] || code=1; \
+  done; \
+  cat $(LINT_LOG); exit $$code
+
+test: $(VENV)/.dev $(VENV)/.web debian
+	@$(call run_both,$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS))
 	@$(say) "Lint and tests passed."
 
 # What bandit finds and ruff judges with more sense, or what is no danger here: asserts (B101; ruff S101 keeps them to

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 SLOW = frozenset({"browser", "chaos", "faults", "flows", "house", "loadtests"})
 
+# What is imported and collected stays for good: to look through it again and again costs each worker seconds.
+gc.disable()
+
 # The suite makes thousands of clients that never speak TLS, and each would read all certificate authorities: 20 ms.
 pytest.MonkeyPatch().setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
 
@@ -47,6 +51,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the folders whose files take longest, shuffled as they are: at the end all workers have something."""
     items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in SLOW)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, in what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ async def _block(ground: Ground, grown: Grown, units: int, callers: int) -> None
 
 async def _come(ground: Ground, show: str, viewers: list[str]) -> None:
     """Let viewers be there, told of by one process."""
-    own = {"gateway": ids.new_gateway(), "lease_ms": 3_600_000, "most": len(viewers)}
+    own = {"gateway": ids.new_gateway(), "lease_ms": 3_600_000, "most": len(viewers), "keep_ms": 0}
     for turn, first in enumerate(range(0, len(viewers), AT_ONCE), 1):
         here = viewers[first : first + AT_ONCE]
         answer = await answers.ask(

@@ -115,9 +115,15 @@ class Cast:
         return f"http://127.0.0.1:{self._deaf.getsockname()[1]}/hear"
 
     def webhook(self) -> str:
-        """Return a webhook of the host's that nobody hears."""
+        """Return a webhook of the host's that nobody hears; where no more may be, another one."""
         if not self._webhook:
-            made = self._host("/v1/webhooks", {"url": self.nobody, "events": ["show.ended"]})
+            try:
+                made = self._host("/v1/webhooks", {"url": self.nobody, "events": ["show.ended"]})
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != httpx.codes.CONFLICT:
+                    raise
+                there = self._http.get("/v1/webhooks", headers=self.bearer(Role.HOST))
+                made = there.raise_for_status().json()["items"][0]
             self._webhook = made["id"]
         return self._webhook
 
