@@ -107,12 +107,12 @@ class Lobby:
         self._room = room
         self._most_sockets = most_sockets
         self._crowds: dict[str, Crowd] = {}
-        self._subjects: dict[Viewer, str] = {}
+        self._places: dict[Viewer, tuple[Crowd, Waiter]] = {}
         self._turned_away = Queue(RETURNS_PER_SECOND)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
-        return len(self._subjects)
+        return len(self._places)
 
     def enter(self, viewer: Viewer, subject: str, since: Since | None) -> None:
         """Let a viewer who has said hello come in as soon as there is a seat: `viewer.come_in` is called then."""
@@ -132,25 +132,26 @@ class Lobby:
             viewer.close(CLOSE_CONNECTION_LIMIT, sentence)
             return
         waiter.sockets[viewer] = since
-        self._subjects[viewer] = subject
+        self._places[viewer] = crowd, waiter
         metrics.WAITING_ROOM.inc()
         if waiter.told is not None:
             viewer.send(self._message(waiter.told))
 
     def leave(self, viewer: Viewer) -> None:
         """Let a connection go; its viewer's place is kept for a while, in the store."""
-        subject = self._subjects.pop(viewer, None)
-        if subject is None:
+        place = self._places.pop(viewer, None)
+        if place is None:
             return
         metrics.WAITING_ROOM.dec()
-        people = self._crowds[viewer.show].people
-        del people[subject].sockets[viewer]
-        if not people[subject].sockets:
-            del people[subject]
+        crowd, waiter = place
+        del waiter.sockets[viewer]
+        if not waiter.sockets:
+            del crowd.people[waiter.subject]
 
     def subject_of(self, viewer: Viewer) -> str:
         """Return who waits with this connection; empty where nobody does."""
-        return self._subjects.get(viewer, "")
+        place = self._places.get(viewer)
+        return place[1].subject if place is not None else ""
 
     def shut_out(self, revocation: Revocation) -> None:
         """Close the sockets of whom a revocation is about."""
@@ -219,7 +220,7 @@ class Lobby:
             for viewer, since in list(waiter.sockets.items()):
                 self.leave(viewer)
                 if not viewer.closing:
-                    viewer.come_in(waiter.subject, since)
+                    _let_in(viewer, waiter.subject, since)
         elif standing.place is None:
             for viewer in list(waiter.sockets):
                 self.leave(viewer)
@@ -242,3 +243,12 @@ class Lobby:
             "keep_ms": self._room.keep_ms,
             "title": standing.title,
         }
+
+
+def _let_in(viewer: Viewer, subject: str, since: Since | None) -> None:
+    """Let a viewer in; a bug in that costs them the connection, and those behind them nothing."""
+    try:
+        viewer.come_in(subject, since)
+    except Exception:
+        log.exception("lobby.failed", show=viewer.show)
+        viewer.refuse(unavailable("The entrance to the show failed."))

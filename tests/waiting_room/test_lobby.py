@@ -127,6 +127,31 @@ async def test_who_has_left_is_asked_about_no_more(lobby: Lobby, seats: Seats) -
     assert seats.asked[asked:] == [["bob"]]
 
 
+async def test_one_who_cannot_be_let_in_holds_up_nobody(lobby: Lobby, seats: Seats) -> None:
+    """A bug in somebody's entrance costs them the connection, and those behind them nothing."""
+
+    def breaks(subject: str, _since: object) -> None:  # noqa: ARG001  as the one whose place it takes
+        raise RuntimeError("a bug")
+
+    seats.places = {"ann": Standing(0), "bob": Standing(0)}
+    ann = come(lobby, "ann")
+    ann.come_in = breaks  # type: ignore[method-assign]  # what is broken
+    bob = come(lobby, "bob")
+    await wait_for(lambda: bob.inside == "bob", "bob is in")
+    assert ann.refused is not None
+    assert len(lobby) == 0
+
+
+async def test_the_end_of_the_process(lobby: Lobby, seats: Seats) -> None:
+    """Nobody is asked about after it, and who is still connected can go."""
+    guest = come(lobby, "ann")
+    await wait_for(lambda: bool(guest.told), "ann waits")
+    await lobby.aclose()
+    asked = len(seats.asked)
+    lobby.leave(guest)  # type: ignore[arg-type]  # a stand-in
+    assert (len(lobby), len(seats.asked)) == (0, asked)
+
+
 async def test_the_line_is_full(lobby: Lobby, seats: Seats) -> None:
     """Who finds no place is sent away with a time to come back at."""
     seats.places["ann"] = Standing(None, 100_000)
