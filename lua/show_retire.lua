@@ -31,6 +31,10 @@ local awards_key = KEYS[24]  -- stream  expires with the show
 local left_key = KEYS[25]  -- hash  expires with the show
 local lapsed_key = KEYS[26]  -- stream  what lapsed and the ledger does not have yet
 local series_key = KEYS[27]  -- stream  expires with the show
+local seats_key = KEYS[28]  -- zset  expires with the show
+local line_key = KEYS[29]  -- zset  expires with the show
+local heard_key = KEYS[30]  -- zset  expires with the show
+local door_key = KEYS[31]  -- hash  expires with the show
 local keep_ms = tonumber(ARGV[1])  -- integer  how long it can still be read
 
 local state = redis.call('HGET', show_key, 'status')
@@ -51,7 +55,7 @@ for _, key in ipairs({
   show_key, expiry_key, pending_key, drops_key, stock_key, holds_key, mine_key, due_key, orders_key,
   figures_key, audience_key, buyers_key, present_key, log_key, reactions_key, restocks_key, gateways_key,
   viewers_key, numbers_key, waitlist_key, waiting_key, addresses_key, seeds_key, awards_key, left_key,
-  lapsed_key, series_key,
+  lapsed_key, series_key, seats_key, line_key, heard_key, door_key,
 }) do
   redis.call('PEXPIRE', key, keep_ms)
 end

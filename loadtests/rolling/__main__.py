@@ -38,7 +38,7 @@ def main(
     """Prove on this machine that a release costs nobody an event, a unit or a reservation."""
     seed = secrets.randbelow(SEEDS) if seed is None else seed
     # Few take units: each change is told to everybody, and reading that is most of this process's work.
-    plan = Plan(viewers, holders=viewers // 10, takers=viewers // 20, takes_per_second=4.0, seed=seed)
+    plan = Plan(processes, viewers, viewers // 10, takers=viewers // 20, takes_per_second=4.0, seed=seed)
     console.print(f"Again: python -m loadtests.rolling --viewers {viewers} --seed {seed}", highlight=False)
     try:
         allow_files(2 * viewers)

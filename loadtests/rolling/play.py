@@ -11,7 +11,7 @@ import httpx
 
 from loadtests.deploy import Deploys, workers
 from loadtests.rolling.audience import Audience, Viewer
-from loadtests.stagehand import StageError, live_show
+from loadtests.stagehand import START_SECONDS, StageError, live_show
 from server.auth import Role, Tokens
 from server.client import LiveDrop, LiveDropError
 from server.clock import monotonic
@@ -34,8 +34,9 @@ HTTP_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many watch, how many of them hold a unit from the beginning, and how many take one meanwhile."""
+    """How many processes serve how many who watch; of these hold a unit from the beginning, and take one meanwhile."""
 
+    processes: int
     viewers: int
     holders: int
     takers: int
@@ -72,6 +73,7 @@ class Outcome:
 
 async def play(stage: Stage, plan: Plan, say: Say) -> Outcome:
     """Play it on a show of this server. Raises StageError."""
+    await _all_there(stage, plan.processes)
     headers = {"Authorization": f"Bearer {stage.host_token}"}
     with httpx.Client(base_url=stage.url, headers=headers, timeout=HTTP_SECONDS, trust_env=False) as host:
         show = live_show(host)
@@ -92,6 +94,15 @@ async def play(stage: Stage, plan: Plan, say: Say) -> Outcome:
             return await _released(stage, plan, say, host, (show, drop), audience, chosen[plan.holders :])
         finally:
             await audience.leave()
+
+
+async def _all_there(stage: Stage, processes: int) -> None:
+    """Wait for the whole server: it is ready with its first process."""
+    deadline = monotonic() + START_SECONDS
+    while len(workers(stage)) < processes:
+        if monotonic() > deadline:
+            raise StageError(f"{processes} processes did not begin within {START_SECONDS:.0f} s.")
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _released(  # noqa: PLR0913, PLR0917  what there is by then

@@ -59,6 +59,7 @@ FIGURES = {
     "unmet_demand",
     "waitlist",
     "taken",
+    "waiting_room",
 }
 
 

@@ -14,7 +14,7 @@ from loadtests.rolling.play import Outcome, Plan, play
 from loadtests.stagehand import own_server
 from server.client import Connection, LiveDrop
 
-PLAN = Plan(viewers=12, holders=3, takers=4, takes_per_second=2.0, seed=1)
+PLAN = Plan(processes=2, viewers=12, holders=3, takers=4, takes_per_second=2.0, seed=1)
 SHOW = "sh_1"
 
 

@@ -31,6 +31,8 @@ async def test_retired(scene: Scene) -> None:
     await scene.run("reaction_add", added={"heart": 2}, most=16)
     await scene.run("order_settle", order=order, viewer="ann", view={"id": order})
     await scene.run("show_sample", point=b"", every_ms=1, most=1)
+    room = {"capacity": 2, "per_second": 0, "keep_ms": 600_000, "longest": 9}
+    await scene.run("room_enter", viewers=["dan", "eve"], lots=[0.1, 0.2], **room)
     await scene.moved("show_end")
     there = {place.decode().rpartition(":")[2] for place in await scene.dump()}
     assert there == set(SHOW_KEYS) - {"due", "orders", "pending", "lapsed"}
