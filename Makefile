@@ -70,7 +70,7 @@ run_both = code=0; \
   cat $(LINT_LOG); exit $$code
 
 test: $(VENV)/.dev $(VENV)/.web debian
-	@$(call run_both,$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS))
+	@$(call run_both,$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS))
 	@$(say) "Lint and tests passed."
 
 # What bandit finds and ruff judges with more sense, or what is no danger here: asserts (B101; ruff S101 keeps them to
@@ -134,7 +134,7 @@ attack: $(VENV)/.dev
 	@$(say) "Every attack was refused."
 
 fault-table: $(VENV)/.dev $(VENV)/.web debian
-	@$(BIN)/pytest --fault-table --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest --fault-table --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 	@$(say) "docs/faults.md has what came of every promise."
 
 sbom: $(VENV)/.dev $(VENV)/.web

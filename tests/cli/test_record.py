@@ -70,7 +70,7 @@ def test_a_recording_of_so_many_seconds(server: ServerProcess, served: str, tmp_
     assert done.stderr == ""
     found = load(path)
     assert found.end is not None
-    assert 1_000 <= found.end.at < 2_000
+    assert 990 <= found.end.at < 2_000  # by the store's clock, which counts from another moment than ours
     assert (found.header.currency, found.warnings) == ("EUR", [])
 
 

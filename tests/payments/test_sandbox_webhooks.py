@@ -226,7 +226,8 @@ async def test_the_private_sandbox_tells_its_server(stage: Stage) -> None:
             status: str = (await http.get(f"/payments/{order['id']}")).json()["status"]
             return status == "captured"
 
-    await wait_for(told, "the server has heard of it and taken the money")
+    # What is not heard at first is repeated after 0.5, 2, 10 and 30 s.
+    await wait_for(told, "the server has heard of it and taken the money", 60.0)
     await wait_for(lambda: paid(stage, buyer, order["id"]), "the order is paid")
 
 
