@@ -27,7 +27,9 @@ def typed(port: int) -> str:
     blocks = re.findall(
         r"^```sh\n(.*?)^```", PAPER.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
     )
-    return "set -euo pipefail\n" + "".join(blocks).replace("8123", str(port)).replace("--viewers 200", "--viewers 50")
+    return "set -euo pipefail\n" + "".join(blocks).replace("8123", str(port)).replace(
+        "--viewers 200", "--viewers 50"
+    )
 
 
 @pytest.mark.timeout(SECONDS + 30)
