@@ -17,7 +17,7 @@ from tests.outside import stores
 from tests.outside.stores import store
 from tests.promises.outcomes import add_option, gather
 from tests.server import own_server
-from tests.stage import Stage
+from tests.stage import on_stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from server.house import House
     from server.store.embedded import Embedded
     from tests.server import ServerProcess
+    from tests.stage import Stage
 
 
 TESTS = Path(__file__).parent
@@ -86,12 +87,9 @@ def outside_ledgers() -> Iterator[None]:
 @pytest.fixture
 async def stage(server: ServerProcess) -> AsyncIterator[Stage]:
     """Give a live show; after the test its books must balance."""
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
-        one = Stage(server, http)
-        await one.open()
+    async with on_stage(server) as one:
         yield one
         await one.audit()
-        await one.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
 from server import ids
 from server.auth import Role
 from server.client import LiveClient, live
@@ -16,8 +18,6 @@ from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import httpx
 
     from tests.server import ServerProcess
 
@@ -117,6 +117,14 @@ class Stage:
         body = {"reservations": list(reservations), "payment": {"method": "card", "token": card}, **extra}
         return await self.call("POST", "/v1/checkout", token, key=key or ids.secret(8), json=body)
 
+    async def anonymous(self, name: str) -> str:
+        """Return a token of a viewer whom nobody knows, as a host mints it."""
+        body = {"sub": name, "role": "viewer", "shows": [self.show], "anonymous": True}
+        minted = await self.host("POST", "/v1/tokens", json=body)
+        assert minted.status_code == 201, minted.text
+        token: str = minted.json()["token"]
+        return token
+
     async def until_stock(self, drop: str, expected: tuple[int, int, int], seconds: float = 10.0) -> None:
         """Wait until a drop has the numbers (available, held, sold)."""
 
@@ -134,6 +142,16 @@ class Stage:
         """Assert that the books of this show balance, as `livedrop audit` sees them."""
         done = await asyncio.to_thread(self.server.command, "audit", "--show", self.show, "--json")
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@asynccontextmanager
+async def on_stage(server: ServerProcess) -> AsyncIterator[Stage]:
+    """Give a live show of a server, and end it."""
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        one = Stage(server, http)
+        await one.open()
+        yield one
+        await one.close()
 
 
 def elapsed(since: float) -> float:

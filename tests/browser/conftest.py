@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 import pytest_asyncio
 
 from tests.browser.windows import Windows, browsing
-from tests.stage import Stage
+from tests.stage import on_stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
     from tests.server import ServerProcess
+    from tests.stage import Stage
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -40,12 +40,9 @@ def books(server: ServerProcess) -> Iterator[set[str]]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def stage(server: ServerProcess, books: set[str]) -> AsyncIterator[Stage]:
     """Give a live show, in the loop that the browser lives in."""
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
-        one = Stage(server, http)
-        await one.open()
+    async with on_stage(server) as one:
         books.add(one.show)
         yield one
-        await one.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import expect
@@ -12,7 +11,7 @@ from playwright.async_api import expect
 from server.clock import now_ms
 from tests.browser.windows import Windows, card
 from tests.server import own_server
-from tests.stage import Stage
+from tests.stage import on_stage
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
     from tests.server import ServerProcess
+    from tests.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -56,11 +56,8 @@ def small_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProc
 @pytest_asyncio.fixture(loop_scope="session")
 async def full(small_house: ServerProcess) -> AsyncIterator[Stage]:
     """Give a live show there."""
-    async with httpx.AsyncClient(base_url=small_house.url, timeout=30) as http:
-        one = Stage(small_house, http)
-        await one.open()
+    async with on_stage(small_house) as one:
         yield one
-        await one.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

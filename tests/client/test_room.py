@@ -7,7 +7,6 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from server.challenge import MOST_BITS, is_work
@@ -19,15 +18,15 @@ from tests.api.schemas import complaints
 from tests.client.told import Told
 from tests.client.wires import URL, Exchange, FakeWire, event, welcome
 from tests.server import own_server
-from tests.stage import Stage
+from tests.stage import on_stage
 from tests.waiting import wait_for
-from tests.waiting_room.test_doors import anonymous, gone
-from tests.wire import NO_TLS
+from tests.waiting_room.seats import gone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from tests.server import ServerProcess
+    from tests.stage import Stage
 
 Message = dict[str, Any]
 HOUR_MS = 3_600_000
@@ -259,11 +258,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest.fixture
 async def full(server: ServerProcess) -> AsyncIterator[Stage]:
     """Give a live show with two seats."""
-    async with httpx.AsyncClient(base_url=server.url, timeout=30, verify=NO_TLS) as http:
-        one = Stage(server, http)
-        await one.open()
+    async with on_stage(server) as one:
         yield one
-        await one.close()
 
 
 async def test_a_full_show(full: Stage) -> None:
@@ -272,10 +268,10 @@ async def test_a_full_show(full: Stage) -> None:
     All that they are told on the way is as the AsyncAPI document describes it.
     """
     url, drop = full.server.url, await full.drop(2)
-    guest = LiveDrop(url, full.show, await anonymous(full, "guest"))
+    guest = LiveDrop(url, full.show, await full.anonymous("guest"))
     bob = LiveDrop(url, full.show, full.viewer("bob"), codec=Codec.JSON)
     of_guest, of_bob = Told(guest), Told(bob)
-    async with guest, full.watching(await anonymous(full, "other")) as other:
+    async with guest, full.watching(await full.anonymous("other")) as other:
         assert of_guest.states == ["connecting", "checking", "live"]
         entering = asyncio.create_task(bob.__aenter__())
         await wait_for(lambda: bob.connection.state == "queued", "bob waits")

@@ -11,12 +11,10 @@ import pytest
 
 from server.auth import EVERY_SHOW, Role
 from server.challenge import is_work
-from server.store.keys import key
-from server.store.redis import connect as connect_store
 from tests.problems import assert_problem
 from tests.server import ServerProcess, own_server
-from tests.stage import Stage
-from tests.waiting import wait_for
+from tests.stage import Stage, on_stage
+from tests.waiting_room.seats import gone
 from tests.wire import NO_TLS, Wire, wire
 
 if TYPE_CHECKING:
@@ -42,11 +40,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest.fixture
 async def stage(server: ServerProcess) -> AsyncIterator[Stage]:
     """Give a live show."""
-    async with httpx.AsyncClient(base_url=server.url, timeout=30, verify=NO_TLS) as http:
-        one = Stage(server, http)
-        await one.open()
+    async with on_stage(server) as one:
         yield one
-        await one.close()
 
 
 @asynccontextmanager
@@ -63,21 +58,6 @@ async def until(one: Wire, **fields: Any) -> Message:
         message = await one.read()
         if fields.items() <= message.items():
             return message
-
-
-async def gone(stage: Stage, *names: str) -> None:
-    """Wait until the show knows that these have left, and let nobody keep their seats."""
-    store = connect_store(stage.server.store_url)
-    seats = key("seats", show=stage.show)
-    try:
-
-        async def kept() -> bool:
-            return None not in await store.zmscore(seats, list(names))
-
-        await wait_for(kept, f"{names} have left")
-        await store.zadd(seats, dict.fromkeys(names, 1), xx=True)
-    finally:
-        await store.aclose()
 
 
 async def test_one_seat(stage: Stage) -> None:
@@ -210,15 +190,6 @@ async def test_a_revoked_token_waits_no_longer(stage: Stage) -> None:
 # -- The challenge
 
 
-async def anonymous(stage: Stage, name: str) -> str:
-    """Return a token of somebody whom nobody knows, as a host mints it."""
-    body = {"sub": name, "role": "viewer", "shows": [stage.show], "anonymous": True}
-    minted = await stage.host("POST", "/v1/tokens", json=body)
-    assert minted.status_code == 201, minted.text
-    token: str = minted.json()["token"]
-    return token
-
-
 def solved(challenge: Message) -> Message:
     """Return the proof of the work that is asked for."""
     nonce, bits = challenge["nonce"], challenge["bits"]
@@ -228,7 +199,7 @@ def solved(challenge: Message) -> Message:
 
 async def test_the_unknown_do_work_first(stage: Stage) -> None:
     """An anonymous viewer is in after the work, and again with the same proof; a known one is asked for nothing."""
-    token = await anonymous(stage, "guest")
+    token = await stage.anonymous("guest")
     async with knocking(stage, token=token) as guest:
         challenge = await guest.read()
         assert (challenge["type"], challenge["bits"]) == ("challenge", 8)
@@ -243,9 +214,9 @@ async def test_the_unknown_do_work_first(stage: Stage) -> None:
 
 async def test_work_of_others_counts_for_nothing(stage: Stage) -> None:
     """A proof of somebody else is asked for anew; the third wrong one ends the connection for good."""
-    async with knocking(stage, token=await anonymous(stage, "worker")) as worker:
+    async with knocking(stage, token=await stage.anonymous("worker")) as worker:
         proof = solved(await worker.read())
-    token = await anonymous(stage, "idler")
+    token = await stage.anonymous("idler")
     async with knocking(stage, token=token) as idler:
         for _ in range(3):
             assert (await idler.read())["type"] == "challenge"
